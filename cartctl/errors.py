@@ -1,0 +1,60 @@
+"""Every error cartctl raises on purpose. Its text says what, where, and what to try.
+
+CartctlError                      exit code
+  UsageError                      2   the command's words do not fit together
+    ConfigurationError            2   cartctl.toml, the environment or a sequence.toml
+  InputFileError                  2   a file that is no such export, or cannot be read
+  DatabaseError                   2   cannot be opened, read or written
+    SchemaError                   2   older or newer than this program
+  TemplateError                   1   one message cannot be rendered
+  TransportConfigurationError     1   the provider refuses the key or the account: the run stops
+  LockHeldError                   75  another run is at work (EX_TEMPFAIL of sysexits.h)
+"""
+
+from typing import ClassVar
+
+
+class CartctlError(Exception):
+    """Anything cartctl can name. The message is complete: the command line adds nothing to it."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(CartctlError):
+    """The command's words do not fit together."""
+
+    exit_code = 2
+
+
+class ConfigurationError(UsageError):
+    """cartctl.toml, the environment or a sequence.toml is wrong."""
+
+
+class InputFileError(CartctlError):
+    """A file that cannot be read, or is no such export. Nothing of it was kept."""
+
+    exit_code = 2
+
+
+class DatabaseError(CartctlError):
+    """The database cannot be opened, read or written."""
+
+    exit_code = 2
+
+
+class SchemaError(DatabaseError):
+    """The database is older or newer than this program."""
+
+
+class TemplateError(CartctlError):
+    """One message cannot be rendered. It costs no step: the message waits for the template's repair."""
+
+
+class TransportConfigurationError(CartctlError):
+    """The provider refuses the key or the account. Nothing was consumed; the run stops."""
+
+
+class LockHeldError(CartctlError):
+    """Another run is at work."""
+
+    exit_code = 75
