@@ -1,0 +1,187 @@
+"""When a step is due, and what becomes of a message at the gate: the last look before it is handed over.
+
+The gate asks, in this order:
+    1. Must the sequence stop for this shopper?   bought, suppressed, consent, cart touched again  -> Cancel
+    2. Does the step apply to this cart?          step still there, coupon, min_total              -> Skip
+    3. Is it too early?                           gap, cap, quiet hours, one per contact and run   -> Later
+    4. Is it too late?                            past grace                                       -> Skip
+    else                                                                                           -> Send
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+from decimal import Decimal
+
+from cartctl.domain.carts import CartStatus, Consent
+from cartctl.domain.sequences import Step
+from cartctl.domain.times import QuietHours, require_aware
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TimeRules:
+    """The rules of time that hold across all sequences."""
+
+    min_gap: timedelta
+    grace: timedelta
+    cap: int
+    """At most so many messages per contact within `cap_window`; 0: no cap."""
+    cap_window: timedelta
+    quiet_hours: QuietHours | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    """When a step is due, and the rule that moved it there ("" when none did)."""
+
+    at: datetime
+    moved_by: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidate:
+    """Everything the gate knows of one claimed message."""
+
+    step: Step | None
+    """None: no longer in the sequence."""
+    due_at: datetime
+    abandoned_at: datetime | None
+    enrolled_at: datetime
+    reached: tuple[datetime, ...]
+    """When this contact's latest messages were handed over, oldest first, at least the last `cap` of them."""
+    zone: tzinfo
+    cart_status: CartStatus
+    cart_total: Decimal
+    currency: str
+    suppressed: bool
+    consent: Consent
+    coupon_code: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Send:
+    """Hand it over now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Too early: due again at `until`."""
+
+    until: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """This step is not sent; the sequence goes on."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """This step is not sent; the sequence stops here."""
+
+    reason: str
+
+
+Decision = Send | Later | Skip | Cancel
+
+
+def due(
+    step: Step,
+    *,
+    abandoned_at: datetime,
+    enrolled_at: datetime,
+    reached: tuple[datetime, ...],
+    rules: TimeRules,
+    zone: tzinfo,
+) -> Due:
+    """Say when the step is due: counted from the abandonment, and never bunched with other mail.
+
+    `reached` is oldest first. A late discovery or a cron that slept shifts the sequence. What a run did is dated to
+    the whole minute: a gap of 12 h is over at the same tick half a day later, not one tick after it.
+    """
+    moves = [Due(max(abandoned_at + step.after, _minute(enrolled_at)))]
+    if reached:
+        gap = rules.min_gap if step.min_gap is None else step.min_gap
+        moves.append(Due(_minute(reached[-1]) + gap, "gap"))
+    if rules.cap and len(reached) >= rules.cap:
+        moves.append(Due(_minute(reached[-rules.cap]) + rules.cap_window, "cap"))
+    latest = max(moves, key=lambda move: move.at)  # the first of equals: no rule is named that moved nothing
+    return _outside_quiet_hours(latest, rules, zone)
+
+
+def _minute(instant: datetime) -> datetime:
+    return instant.replace(second=0, microsecond=0)
+
+
+def _outside_quiet_hours(moved: Due, rules: TimeRules, zone: tzinfo) -> Due:
+    if rules.quiet_hours is None:
+        return moved
+    opens = rules.quiet_hours.next_open(moved.at, zone)
+    return Due(opens, "quiet-hours") if opens > moved.at else moved
+
+
+def decide(
+    message: Candidate,
+    *,
+    now: datetime,
+    run_started_at: datetime,
+    rules: TimeRules,
+    consent_required: str,
+) -> Decision:
+    """Say what becomes of the message at `now` (aware UTC). `consent_required`: none, not-refused or opt-in."""
+    require_aware(now)
+    if reason := _must_stop(message, consent_required):
+        return Cancel(reason)
+    step = message.step
+    assert message.abandoned_at is not None  # _must_stop: the cart is abandoned
+    if step is None:
+        return Skip("step-removed")
+    if reason := _does_not_apply(message, step):
+        return Skip(reason)
+    moved = due(
+        step,
+        abandoned_at=message.abandoned_at,
+        enrolled_at=message.enrolled_at,
+        reached=message.reached,
+        rules=rules,
+        zone=message.zone,
+    )
+    effective = moved if moved.at > message.due_at else Due(message.due_at)
+    if effective.at > now:
+        return Later(effective.at, effective.moved_by or "not-due")
+    if now > effective.at + rules.grace:
+        return Skip("past-grace")
+    opens = _outside_quiet_hours(Due(now), rules, message.zone)
+    if opens.at > now:
+        return Later(opens.at, opens.moved_by)
+    if message.reached and message.reached[-1] >= run_started_at:
+        return Later(now + timedelta(seconds=1), "one-per-run")
+    return Send()
+
+
+def _must_stop(message: Candidate, consent_required: str) -> str:
+    if message.cart_status in (CartStatus.RECOVERED, CartStatus.CONVERTED):
+        return "purchased"
+    if message.suppressed:
+        return "suppressed"
+    if message.consent == Consent.REFUSED and consent_required != "none":
+        return "consent-refused"
+    if message.consent != Consent.GRANTED and consent_required == "opt-in":
+        return "no-opt-in"
+    if message.cart_status == CartStatus.EXPIRED:
+        return "expired"
+    if message.cart_status != CartStatus.ABANDONED or message.abandoned_at is None:
+        return "reactivated"
+    return ""
+
+
+def _does_not_apply(message: Candidate, step: Step) -> str:
+    if step.coupon is not None and message.coupon_code is None:
+        return "no-coupon"
+    if step.min_total:
+        floor = step.min_total.get(message.currency)
+        if floor is None or message.cart_total < floor:
+            return "min-total"
+    return ""

@@ -1,0 +1,112 @@
+"""When an order closes a cart, and what the cart was by then.
+
+This is the rule that keeps buyers from being mailed, so it is generous: a cart is closed when the order names it,
+or when either the e-mail or the phone number is the same.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from cartctl.domain.carts import CartStatus
+
+
+@dataclass(frozen=True, slots=True)
+class PurchaseRules:
+    """`slack`: a checkout is often stamped seconds after its order. `idle_after`: see "abandoned"."""
+
+    slack: timedelta
+    idle_after: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CartIdentity:
+    """What an order is compared with. Empty strings and None never match anything."""
+
+    external_id: str
+    checkout_token: str = ""
+    cart_token: str = ""
+    contact_id: int | None = None
+    """The contact, which is the normalised e-mail address."""
+    phone: str | None = None
+    created_at: datetime | None = None
+    last_activity_at: datetime
+    first_detected: datetime | None = None
+    """When it was first abandoned, if detection saw that; None before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Purchase:
+    """An order that counts as bought, as far as matching needs it."""
+
+    order_id: int
+    external_id: str
+    placed_at: datetime
+    cart_ref: str = ""
+    checkout_token: str = ""
+    cart_token: str = ""
+    contact_id: int | None = None
+    phone: str | None = None
+
+
+def closing_purchase(cart: CartIdentity, purchases: Iterable[Purchase], *, slack: timedelta) -> Purchase | None:
+    """Return the purchase that closes the cart: the earliest that names it, else the earliest by the same shopper.
+
+    Depends on the set of purchases only, never on the order in which they were imported.
+    """
+    candidates = list(purchases)
+    named = [p for p in candidates if names(p, cart) and (cart.created_at is None or p.placed_at >= cart.created_at)]
+    same_shopper = [p for p in candidates if _is_shopper(p, cart) and p.placed_at >= cart.last_activity_at - slack]
+    return min(named or same_shopper, key=lambda p: (p.placed_at, p.external_id), default=None)
+
+
+def is_purchase(status: str, not_purchases: frozenset[str]) -> bool:
+    """Say whether an order of this status (lower case) was bought. `canceled` is `cancelled` in other words."""
+    return status.replace("canceled", "cancelled") not in not_purchases
+
+
+def names(purchase: Purchase, cart: CartIdentity) -> bool:
+    """Say whether the order names this very cart: by cart or checkout id, or by one of its tokens."""
+    return (
+        _same(purchase.cart_ref, cart.external_id)
+        or _same(purchase.checkout_token, cart.checkout_token)
+        or _same(purchase.cart_token, cart.cart_token)
+    )
+
+
+def _is_shopper(purchase: Purchase, cart: CartIdentity) -> bool:
+    return _same(purchase.contact_id, cart.contact_id) or _same(purchase.phone, cart.phone)
+
+
+def _same(one: str | int | None, other: str | int | None) -> bool:
+    return bool(one) and one == other
+
+
+def status_when_bought(cart: CartIdentity, placed_at: datetime, *, idle_after: timedelta) -> CartStatus:
+    """Say what a purchase made of the cart: CONVERTED before it was ever abandoned, else RECOVERED.
+
+    It does not matter when the order was imported, only when it was placed.
+    """
+    anchor = cart.first_detected or cart.last_activity_at
+    return CartStatus.CONVERTED if placed_at < anchor + idle_after else CartStatus.RECOVERED
+
+
+def opens_new_generation(
+    activity_at: datetime,
+    *,
+    last_activity_at: datetime,
+    bought_at: datetime | None,
+    was_abandoned: bool,
+    slack: timedelta,
+) -> bool:
+    """Say whether activity belongs to a new filling of the cart rather than to the known one.
+
+    After a purchase: more than `slack` later. Without one: 30 days after the last activity, if the known
+    filling had been abandoned (until then it has no history of its own to keep apart).
+    """
+    if bought_at is not None:
+        return activity_at > bought_at + slack
+    return was_abandoned and activity_at >= last_activity_at + NEW_GENERATION_AFTER
+
+
+NEW_GENERATION_AFTER = timedelta(days=30)

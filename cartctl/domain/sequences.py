@@ -1,0 +1,160 @@
+"""What a sequence is: its steps, as written in templates/NAME/sequence.toml, checked down to the last key."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from cartctl.domain.money import check_currency, parse_amount
+from cartctl.domain.times import NoOffsetError, parse_duration, parse_instant
+from cartctl.errors import ConfigurationError
+from cartctl.suggest import did_you_mean
+
+CART_ABANDONED = "cart-abandoned"
+TRIGGERS = (CART_ABANDONED,)
+STOPS = ("purchased", "unsubscribed")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """One mail of a sequence. `key` is permanent: messages refer to it."""
+
+    key: str
+    after: timedelta
+    """From the moment the shopper went away."""
+    subject: str
+    min_gap: timedelta | None = None
+    """Since the latest message to the same contact; None: the configured `sending.min_gap`."""
+    coupon: str | None = None
+    """A name in `[coupons]`; where the configuration has none, the step is skipped."""
+    min_total: Mapping[str, Decimal] = field(default_factory=dict)
+    """Per currency; carts below it, or in another currency, skip the step."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sequence:
+    """A named series of steps, in the order in which they are sent."""
+
+    name: str
+    trigger: str
+    stop_when: frozenset[str]
+    steps: tuple[Step, ...]
+    start_at: datetime | None = None
+    """Carts abandoned before it are recorded, never written to."""
+
+    def step(self, key: str) -> Step | None:
+        return next((step for step in self.steps if step.key == key), None)
+
+    def next_step(self, done: frozenset[str] | set[str]) -> Step | None:
+        """Return the first step behind every step in `done`; None when the sequence is finished.
+
+        A step put in before one that was already sent is not sent any more: mails never go backwards.
+        """
+        last = max((i for i, step in enumerate(self.steps) if step.key in done), default=-1)
+        return self.steps[last + 1] if last + 1 < len(self.steps) else None
+
+
+def parse_sequence(name: str, data: Mapping[str, Any], *, where: str) -> Sequence:
+    """Check the parsed TOML of one sequence. `where` (a path) opens every error. Raises ConfigurationError."""
+    try:
+        return _sequence(name, data)
+    except ValueError as error:
+        raise ConfigurationError(f"{where}: {error}") from None
+
+
+def _sequence(name: str, data: Mapping[str, Any]) -> Sequence:
+    _check_keys(data, required=("trigger", "step"), optional=("stop_when", "start_at"))
+    trigger = data["trigger"]
+    if trigger not in TRIGGERS:
+        raise ValueError(f'unknown trigger "{trigger}"{did_you_mean(str(trigger), TRIGGERS)}')
+    stop_when = data.get("stop_when", list(STOPS))
+    if not isinstance(stop_when, list) or not all(isinstance(stop, str) for stop in stop_when):
+        raise ValueError('stop_when is a list of words, such as ["purchased", "unsubscribed"]')
+    for stop in stop_when:
+        if stop not in STOPS:
+            raise ValueError(f'stop_when: unknown "{stop}"{did_you_mean(stop, STOPS)}')
+    if missing := set(STOPS) - set(stop_when):
+        raise ValueError(
+            f"stop_when must contain {', '.join(sorted(missing))}: no cart mail goes to a buyer or against a will"
+        )
+    return Sequence(
+        name=name,
+        trigger=trigger,
+        stop_when=frozenset(stop_when),
+        steps=_steps(data["step"]),
+        start_at=_start_at(data.get("start_at")),
+    )
+
+
+def _steps(tables: Any) -> tuple[Step, ...]:
+    if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
+        raise ValueError("a sequence needs at least one [[step]]")
+    steps: list[Step] = []
+    for number, table in enumerate(tables, start=1):
+        label = f'step "{table["key"]}"' if isinstance(table.get("key"), str) else f"step {number}"
+        try:
+            step = _step(table)
+            if any(step.key == other.key for other in steps):
+                raise ValueError("this key stands twice")
+            if steps and step.after < steps[-1].after:
+                raise ValueError(f'"after" is earlier than that of step "{steps[-1].key}" before it')
+        except ValueError as error:
+            raise ValueError(f"{label}: {error}") from None
+        steps.append(step)
+    return tuple(steps)
+
+
+def _step(table: Mapping[str, Any]) -> Step:
+    _check_keys(table, required=("key", "after", "subject"), optional=("min_gap", "coupon", "min_total"))
+    for name in ("key", "after", "subject", "min_gap", "coupon"):
+        if name in table and not (isinstance(table[name], str) and table[name].strip()):
+            raise ValueError(f'"{name}" is a text that is not empty')
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,59}", table["key"]):
+        raise ValueError("a key is made of a-z, 0-9, - and _, 60 at most")
+    return Step(
+        key=table["key"],
+        after=_duration(table, "after"),
+        subject=table["subject"],
+        min_gap=_duration(table, "min_gap") if "min_gap" in table else None,
+        coupon=table.get("coupon"),
+        min_total=_min_total(table.get("min_total", {})),
+    )
+
+
+def _duration(table: Mapping[str, Any], key: str) -> timedelta:
+    try:
+        return parse_duration(table[key])
+    except ValueError as error:
+        raise ValueError(f"{key}: {error}") from None
+
+
+def _min_total(table: Any) -> dict[str, Decimal]:
+    if not isinstance(table, dict):
+        raise ValueError('min_total is a table of amounts by currency, such as { USD = "20.00" }')
+    try:
+        return {check_currency(currency): parse_amount(str(amount)) for currency, amount in table.items()}
+    except ValueError as error:
+        raise ValueError(f"min_total: {error}") from None
+
+
+def _start_at(value: Any) -> datetime | None:
+    if value is None:
+        return None
+    try:
+        return parse_instant(value.isoformat() if isinstance(value, datetime) else str(value))
+    except NoOffsetError as error:
+        raise ValueError(f"start_at: {error}: append one, such as Z or +01:00") from None
+    except ValueError as error:
+        raise ValueError(f"start_at: {error}") from None
+
+
+def _check_keys(table: Mapping[str, Any], *, required: tuple[str, ...], optional: tuple[str, ...]) -> None:
+    known = required + optional
+    for key in table:
+        if key not in known:
+            raise ValueError(f'unknown key "{key}"{did_you_mean(key, known)}')
+    for key in required:
+        if key not in table:
+            raise ValueError(f'"{key}" is missing')
