@@ -1,0 +1,345 @@
+"""Carts: what imports write, and what detection asks for."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, literal, select, text, update
+
+from cartctl.domain.carts import CartSnapshot, CartStatus, Consent, Item, same_moment
+from cartctl.domain.money import Money
+from cartctl.domain.purchases import opens_new_generation
+from cartctl.store import contacts, enrollments
+from cartctl.store.sql import chunks
+from cartctl.store.tables import UtcTime, cart_items, carts
+from cartctl.store.tables import contacts as contacts_table
+from cartctl.store.tables import orders as orders_table
+
+
+@dataclass(slots=True)
+class Saved:
+    """What an import did to carts or orders; `touched` are the cart ids whose purchase must be looked at again."""
+
+    created: int = 0
+    updated: int = 0
+    unchanged: int = 0
+
+
+def save(
+    connection: Connection,
+    store: str,
+    snapshots: Sequence[CartSnapshot],
+    *,
+    now: datetime,
+    slack: timedelta,
+    source: str,
+) -> tuple[Saved, list[int]]:
+    """Write sightings of carts (each external id once). Older sightings never overwrite newer ones.
+
+    Returns the counts and the ids of carts whose identity or activity changed.
+    """
+    saved = Saved()
+    people = contacts.ensure(connection, [cart.email for cart in snapshots if cart.email])
+    signals = [
+        (people[cart.email], cart.consent, cart.consent_at or cart.updated_at) for cart in snapshots if cart.email
+    ]
+    contacts.hear_consent(connection, signals, source=source)
+    known = _latest(connection, store, [cart.external_id for cart in snapshots])
+    fresh: list[tuple[CartSnapshot, int, datetime | None]] = []
+    changed: list[tuple[CartSnapshot, Row[Any]]] = []
+    for cart in snapshots:
+        row = known.get(cart.external_id)
+        if row is None:
+            fresh.append((cart, 1, cart.created_at))
+        elif opens_new_generation(
+            cart.updated_at,
+            last_activity_at=row.last_activity_at,
+            bought_at=row.bought_at,
+            was_abandoned=row.first_abandoned_at is not None,
+            slack=slack,
+        ):
+            # It began somewhere in the slack before its first sign: an order stamped just before it still counts.
+            fresh.append((cart, row.generation + 1, cart.updated_at - slack))
+        else:
+            if cart.updated_at == row.last_activity_at and fingerprint(cart) != row.fingerprint:
+                cart = same_moment([_snapshot(connection, row), cart])  # noqa: PLW2901 - the merged sighting replaces it
+            changed.append((cart, row))
+    saved.created = len(fresh)
+    touched = _insert(connection, store, fresh, people)
+    updated = _update(connection, changed, people, now=now)
+    saved.updated, saved.unchanged = len(updated), len(changed) - len(updated)
+    return saved, touched + updated
+
+
+def _latest(connection: Connection, store: str, external_ids: Sequence[str]) -> dict[str, Row[Any]]:
+    """Return the newest generation of each cart, with the time of its purchase."""
+    found: dict[str, Row[Any]] = {}
+    for chunk in chunks(list(external_ids)):
+        rows = connection.execute(
+            select(carts, orders_table.c.placed_at.label("bought_at"))
+            .outerjoin(orders_table, orders_table.c.id == carts.c.order_id)
+            .where(carts.c.store == store, carts.c.external_id.in_(chunk))
+            .order_by(carts.c.generation)
+        )
+        found.update((row.external_id, row) for row in rows)
+    return found
+
+
+def _insert(
+    connection: Connection,
+    store: str,
+    fresh: Sequence[tuple[CartSnapshot, int, datetime | None]],
+    people: Any,
+) -> list[int]:
+    if not fresh:
+        return []
+    rows = [
+        _columns(cart, people)
+        | {
+            "store": store,
+            "external_id": cart.external_id,
+            "generation": generation,
+            "status": CartStatus.ACTIVE.value,
+            "created_at": created_at,
+            "first_activity_at": cart.updated_at
+            if generation > 1
+            else min(created_at or cart.updated_at, cart.updated_at),
+        }
+        for cart, generation, created_at in fresh
+    ]
+    connection.execute(insert(carts), rows)
+    # Asking for the ids afterwards is one statement; RETURNING in the order of the rows would be one a row on SQLite.
+    made = _latest(connection, store, [cart.external_id for cart, _, _ in fresh])
+    _insert_items(connection, [(made[cart.external_id].id, cart) for cart, _, _ in fresh])
+    return [made[cart.external_id].id for cart, _, _ in fresh]
+
+
+def _update(
+    connection: Connection, changed: Sequence[tuple[CartSnapshot, Row[Any]]], people: Any, *, now: datetime
+) -> list[int]:
+    """Write what is newer; an older sighting may still tell when the cart was created."""
+    newer: list[tuple[int, CartSnapshot]] = []
+    rows: list[dict[str, Any]] = []
+    births: list[dict[str, Any]] = []
+    back: list[int] = []
+    for cart, row in changed:
+        if _is_newer(cart, row):
+            newer.append((row.id, cart))
+            columns = _columns(cart, people)
+            touched = cart.updated_at > row.last_activity_at or columns["contact_id"] != row.contact_id
+            if touched and row.status in (CartStatus.ABANDONED, CartStatus.EXPIRED):
+                back.append(row.id)
+            rows.append({f"new_{name}": value for name, value in columns.items()} | {"cart": row.id})
+        birth = min((at for at in (cart.created_at, row.created_at) if at), default=None)
+        first = min(at for at in (birth, cart.updated_at, row.first_activity_at) if at)
+        if row.generation == 1 and (birth, first) != (row.created_at, row.first_activity_at):
+            births.append({"cart": row.id, "birth": birth, "first": first})
+    if rows:
+        names = [name.removeprefix("new_") for name in rows[0] if name != "cart"]
+        statement = update(carts).where(carts.c.id == bindparam("cart"))
+        connection.execute(statement.values({name: bindparam(f"new_{name}") for name in names}), rows)
+        for chunk in chunks([id_ for id_, _ in newer]):
+            connection.execute(delete(cart_items).where(cart_items.c.cart_id.in_(chunk)))
+        _insert_items(connection, newer)
+    if births:
+        statement = update(carts).where(carts.c.id == bindparam("cart"))
+        connection.execute(
+            statement.values(created_at=bindparam("birth"), first_activity_at=bindparam("first")), births
+        )
+    _reactivate(connection, back, now=now)
+    known = {id_ for id_, _ in newer}
+    return [id_ for id_, _ in newer] + [birth["cart"] for birth in births if birth["cart"] not in known]
+
+
+def _is_newer(cart: CartSnapshot, row: Row[Any]) -> bool:
+    if cart.updated_at != row.last_activity_at:
+        return bool(cart.updated_at > row.last_activity_at)
+    return bool(fingerprint(cart) != row.fingerprint)
+
+
+def _reactivate(connection: Connection, cart_ids: Sequence[int], *, now: datetime) -> None:
+    for chunk in chunks(list(cart_ids)):
+        connection.execute(
+            update(carts)
+            .where(carts.c.id.in_(chunk))
+            .values(status=CartStatus.ACTIVE.value, abandoned_at=None, awaits_enrollment=False)
+        )
+    enrollments.suspend_carts(connection, cart_ids, at=now)
+
+
+def _columns(cart: CartSnapshot, people: Any) -> dict[str, Any]:
+    return {
+        "channel": cart.channel,
+        "contact_id": people[cart.email] if cart.email else None,
+        "phone": cart.phone,
+        "checkout_token": cart.checkout_token,
+        "cart_token": cart.cart_token,
+        "first_name": cart.first_name,
+        "last_name": cart.last_name,
+        "locale": cart.locale,
+        "timezone": cart.timezone,
+        "currency": cart.currency,
+        "total_minor": Money.of(cart.worth, cart.currency).minor,
+        "is_empty": cart.is_empty,
+        "cart_url": cart.cart_url,
+        "last_activity_at": cart.updated_at,
+        "fingerprint": fingerprint(cart),
+    }
+
+
+def _insert_items(connection: Connection, pairs: Sequence[tuple[int, CartSnapshot]]) -> None:
+    rows = [
+        {
+            "cart_id": cart_id,
+            "position": position,
+            "product_id": item.product_id,
+            "sku": item.sku,
+            "name": item.name,
+            "variant": item.variant,
+            "quantity": item.quantity,
+            "unit_price_minor": None if item.unit_price is None else Money.of(item.unit_price, cart.currency).minor,
+            "image_url": item.image_url,
+            "product_url": item.product_url,
+        }
+        for cart_id, cart in pairs
+        for position, item in enumerate(cart.items)
+    ]
+    if rows:
+        connection.execute(insert(cart_items), rows)
+
+
+def fingerprint(cart: CartSnapshot) -> str:
+    """Tell two sightings at one moment apart by what they say of the cart (not by consent, which is the contact's).
+
+    Amounts count as they are stored, so that a cart read back has the fingerprint it was written with.
+    """
+
+    def minor(amount: Any) -> int | None:
+        return None if amount is None else Money.of(amount, cart.currency).minor
+
+    items = [
+        (i.product_id, i.sku, i.name, i.variant, i.quantity, minor(i.unit_price), i.image_url, i.product_url)
+        for i in cart.items
+    ]
+    facts = (
+        *(cart.channel, cart.email, cart.phone, cart.first_name, cart.last_name, cart.locale, cart.timezone),
+        *(cart.currency, minor(cart.worth), cart.cart_url, cart.checkout_token, cart.cart_token, items),
+    )
+    return hashlib.sha256(msgspec.json.encode(facts)).hexdigest()
+
+
+def _snapshot(connection: Connection, row: Row[Any]) -> CartSnapshot:
+    """Read a cart back as the sighting it was written from."""
+    email = None
+    if row.contact_id is not None:
+        email = connection.execute(
+            select(contacts_table.c.email_normalised).where(contacts_table.c.id == row.contact_id)
+        ).scalar_one()
+    return CartSnapshot(
+        external_id=row.external_id,
+        updated_at=row.last_activity_at,
+        created_at=row.created_at,
+        channel=row.channel,
+        email=email,
+        phone=row.phone,
+        first_name=row.first_name,
+        last_name=row.last_name,
+        locale=row.locale,
+        timezone=row.timezone,
+        currency=row.currency,
+        total=Money.from_minor(row.total_minor, row.currency).amount,
+        cart_url=row.cart_url,
+        checkout_token=row.checkout_token,
+        cart_token=row.cart_token,
+        consent=Consent.UNKNOWN,
+        items=items(connection, [row.id], {row.id: row.currency})[row.id],
+    )
+
+
+def items(connection: Connection, cart_ids: Sequence[int], currencies: dict[int, str]) -> dict[int, tuple[Item, ...]]:
+    """Return the items of carts, dearest line first, prices in the cart's currency."""
+    found: dict[int, list[Item]] = {id_: [] for id_ in cart_ids}
+    for chunk in chunks(list(cart_ids)):
+        rows = connection.execute(
+            select(cart_items)
+            .where(cart_items.c.cart_id.in_(chunk))
+            .order_by(cart_items.c.cart_id, cart_items.c.position)
+        )
+        for row in rows:
+            price = row.unit_price_minor
+            found[row.cart_id].append(
+                Item(
+                    name=row.name,
+                    variant=row.variant,
+                    sku=row.sku,
+                    product_id=row.product_id,
+                    quantity=row.quantity,
+                    unit_price=None if price is None else Money.from_minor(price, currencies[row.cart_id]).amount,
+                    image_url=row.image_url,
+                    product_url=row.product_url,
+                )
+            )
+    return {id_: tuple(list_) for id_, list_ in found.items()}
+
+
+def any_idle(connection: Connection, *, now: datetime, idle_after: timedelta) -> bool:
+    """Say whether detection has anything to do, without taking a lock: most ticks have not."""
+    return bool(connection.execute(select(_idle(now, idle_after).exists())).scalar_one())
+
+
+def _idle(now: datetime, idle_after: timedelta) -> Select[Any]:
+    return select(carts.c.id, carts.c.last_activity_at).where(
+        carts.c.status == text("'active'"),  # spelt out, as in the partial index, so that the planner can use it
+        ~carts.c.is_empty,
+        carts.c.last_activity_at <= now - idle_after,
+    )
+
+
+def abandon_idle(
+    connection: Connection, *, now: datetime, idle_after: timedelta, max_age: timedelta, limit: int
+) -> dict[CartStatus, int]:
+    """Mark at most `limit` idle carts as abandoned, or as expired where they are older than `max_age`."""
+    idle = _idle(now, idle_after).order_by(carts.c.last_activity_at).limit(limit).with_for_update()
+    rows = connection.execute(idle).all()
+    by_status: dict[CartStatus, list[int]] = {CartStatus.ABANDONED: [], CartStatus.EXPIRED: []}
+    for id_, last_activity_at in rows:
+        too_old = now - last_activity_at > max_age
+        by_status[CartStatus.EXPIRED if too_old else CartStatus.ABANDONED].append(id_)
+    for status, ids in by_status.items():
+        for chunk in chunks(ids):
+            connection.execute(
+                update(carts)
+                .where(carts.c.id.in_(chunk))
+                .values(
+                    status=status.value,
+                    abandoned_at=carts.c.last_activity_at,
+                    first_abandoned_at=func.coalesce(carts.c.first_abandoned_at, carts.c.last_activity_at),
+                    detected_at=func.coalesce(carts.c.detected_at, literal(now, UtcTime())),
+                    awaits_enrollment=status == CartStatus.ABANDONED,
+                )
+            )
+    return {status: len(ids) for status, ids in by_status.items()}
+
+
+def any_awaiting(connection: Connection) -> bool:
+    return bool(connection.execute(select(select(carts.c.id).where(carts.c.awaits_enrollment).exists())).scalar_one())
+
+
+def awaiting_enrollment(connection: Connection, *, limit: int) -> Sequence[Row[Any]]:
+    """Return carts that detection found abandoned and no sequence has looked at yet."""
+    return connection.execute(
+        select(carts, contacts_table.c.email_normalised)
+        .outerjoin(contacts_table, contacts_table.c.id == carts.c.contact_id)
+        .where(carts.c.awaits_enrollment)
+        .order_by(carts.c.id)
+        .limit(limit)
+        .with_for_update(of=carts)
+    ).all()
+
+
+def enrollment_done(connection: Connection, cart_ids: Sequence[int]) -> None:
+    for chunk in chunks(list(cart_ids)):
+        connection.execute(update(carts).where(carts.c.id.in_(chunk)).values(awaits_enrollment=False))

@@ -1,0 +1,77 @@
+"""Contacts: one row per normalised address, and what the person said about mail."""
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+
+from sqlalchemy import Connection, and_, bindparam, or_, select, update
+
+from cartctl.domain.carts import Consent
+from cartctl.store.sql import chunks, insert_missing
+from cartctl.store.tables import contacts, suppressions
+
+
+def ensure(connection: Connection, emails: Iterable[str]) -> Mapping[str, int]:
+    """Return the contact ids of normalised addresses, making the missing ones."""
+    wanted = sorted(set(emails))
+    found = _ids(connection, wanted)
+    if missing := [email for email in wanted if email not in found]:
+        insert_missing(connection, contacts, [{"email_normalised": email} for email in missing], ["email_normalised"])
+        found |= _ids(connection, missing)
+    return found
+
+
+def _ids(connection: Connection, emails: list[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for chunk in chunks(emails):
+        rows = connection.execute(
+            select(contacts.c.email_normalised, contacts.c.id).where(contacts.c.email_normalised.in_(chunk))
+        )
+        found.update((email, id_) for email, id_ in rows)
+    return found
+
+
+def hear_consent(connection: Connection, signals: Iterable[tuple[int, Consent, datetime]], *, source: str) -> None:
+    """Keep the newest grant or refusal of each contact; of two at one time the refusal."""
+    said = [
+        {"contact": contact_id, "said": consent.value, "said_at": at}
+        for contact_id, consent, at in signals
+        if consent != Consent.UNKNOWN
+    ]
+    if not said:
+        return
+    newer = or_(
+        contacts.c.consent_at.is_(None),
+        contacts.c.consent_at < bindparam("said_at"),
+        and_(
+            contacts.c.consent_at == bindparam("said_at"),
+            contacts.c.consent == Consent.GRANTED.value,
+            bindparam("said") == Consent.REFUSED.value,
+        ),
+    )
+    connection.execute(
+        update(contacts)
+        .where(contacts.c.id == bindparam("contact"), newer)
+        .values(consent=bindparam("said"), consent_at=bindparam("said_at"), consent_source=source),
+        said,
+    )
+
+
+def email_hash(key: bytes, email_normalised: str) -> str:
+    """The keyed hash under which an address is suppressed; it does not tell the address."""
+    return hmac.new(key, email_normalised.encode(), hashlib.sha256).hexdigest()
+
+
+def suppress(connection: Connection, hash_: str, *, scope: str, reason: str, at: datetime) -> None:
+    """Never write to this address again: in one sequence (its name), or at all (`scope` "all")."""
+    row = {"email_hash": hash_, "scope": scope, "reason": reason, "at": at}
+    insert_missing(connection, suppressions, [row], ["email_hash", "scope"])
+
+
+def suppressed(connection: Connection, hashes: Iterable[str]) -> set[tuple[str, str]]:
+    """Return (hash, scope) of all suppressions of these addresses."""
+    rows = connection.execute(
+        select(suppressions.c.email_hash, suppressions.c.scope).where(suppressions.c.email_hash.in_(list(hashes)))
+    )
+    return {(hash_, scope) for hash_, scope in rows}

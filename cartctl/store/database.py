@@ -1,0 +1,207 @@
+"""Opening a database, and its two kinds of transaction: `read()` and `write()`.
+
+SQLite: WAL, full sync (a commit survives a power cut), writers queue up (`BEGIN IMMEDIATE`) instead of failing.
+PostgreSQL: `write(carts="change" | "rely")` adds a lock that keeps imports and detection from changing carts while
+others decide upon them; two imports at once would otherwise not see each other's carts and orders.
+"""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+from typing import Any, Literal, Protocol
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.engine import ExceptionContext
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+from cartctl.errors import ConfigurationError, DatabaseError
+from cartctl.store import keys, schema
+
+BUSY_SECONDS = 30
+_CARTS_LOCK = 0x63617274  # "cart": one number for all cartctl processes on a PostgreSQL database
+
+CartsLock = Literal["change", "rely"]
+
+
+class Database(Protocol):
+    """What the jobs are handed: transactions, and nothing else of the engine."""
+
+    def read(self) -> AbstractContextManager[Connection]: ...
+
+    def write(self, *, carts: CartsLock | None = None) -> AbstractContextManager[Connection]:
+        """Open a transaction that commits at the end of the block. `carts`: see the module's text."""
+        ...
+
+
+class EngineDatabase:
+    """A database on disk or on a server.
+
+    `rehearsal_since`: whatever is written makes it a rehearsal for good, noted in the same transaction.
+    """
+
+    def __init__(self, engine: Engine, *, rehearsal_since: datetime | None = None) -> None:
+        self.engine = engine
+        self.rehearsal_since = rehearsal_since
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        with self.engine.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def write(self, *, carts: CartsLock | None = None) -> Iterator[Connection]:
+        with self.engine.connect().execution_options(cartctl_write=True) as connection, connection.begin():
+            self.open_write(connection, carts)
+            yield connection
+
+    def open_write(self, connection: Connection, carts: CartsLock | None) -> None:
+        """Do what every writing transaction begins with."""
+        if carts:
+            _lock_carts(connection, carts)
+        if self.rehearsal_since is not None:
+            keys.mark_rehearsal(connection, now=self.rehearsal_since)
+
+    @contextmanager
+    def dry_run(self) -> Iterator[Database]:
+        """Lend a database whose every write is taken back at the end of the block."""
+        with self.engine.connect().execution_options(cartctl_write=True) as connection:
+            outer = connection.begin()
+            try:
+                yield _DryRun(connection)
+            finally:
+                outer.rollback()
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+
+def _lock_carts(connection: Connection, carts: CartsLock) -> None:
+    """Keep others from changing carts and orders until the end of this transaction. SQLite has one writer anyway."""
+    if connection.dialect.name == "postgresql":
+        function = "pg_advisory_xact_lock" if carts == "change" else "pg_advisory_xact_lock_shared"
+        connection.execute(text(f"SELECT {function}({_CARTS_LOCK})"))
+
+
+class _DryRun:
+    """One transaction that is never committed; inside it every `write` is a savepoint."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        yield self._connection
+
+    @contextmanager
+    def write(self, *, carts: CartsLock | None = None) -> Iterator[Connection]:
+        with self._connection.begin_nested():
+            yield self._connection
+
+
+def open_database(url: str, *, create: bool = True, rehearsal_since: datetime | None = None) -> EngineDatabase:
+    """Open the database; an empty one is set up first, unless `create` is False. Raises DatabaseError, SchemaError."""
+    database = EngineDatabase(connect(url), rehearsal_since=rehearsal_since)
+    try:
+        with database.read() as connection:
+            ready = schema.check(connection)
+        if not ready and create:
+            schema.upgrade(database.engine)
+    except BaseException:
+        database.close()
+        raise
+    return database
+
+
+def connect(url: str) -> Engine:
+    """Build the engine for a database URL, without looking at what the database holds."""
+    parsed = _parse(url)
+    try:
+        engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else create_engine(parsed, pool_pre_ping=True)
+    except ModuleNotFoundError as error:
+        raise ConfigurationError(
+            f"the database needs the Python package {error.name}: pip install 'cartctl[postgres]'"
+        ) from None
+    except (ArgumentError, ValueError):
+        raise _unreadable_url() from None
+    event.listen(engine, "handle_error", _name_error)
+    return engine
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        parsed.get_dialect()
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        raise _unreadable_url() from None
+    if parsed.get_backend_name() == "postgresql" and "+" not in parsed.drivername:
+        return parsed.set(drivername="postgresql+psycopg")  # SQLAlchemy's default driver is another
+    if parsed.drivername not in ("sqlite", "sqlite+pysqlite", "postgresql+psycopg"):
+        raise ConfigurationError(f"cartctl runs on SQLite and on PostgreSQL with psycopg, not on {parsed.drivername}")
+    return parsed
+
+
+def _unreadable_url() -> ConfigurationError:
+    """The URL itself may hold a password: it is not repeated."""
+    return ConfigurationError(
+        "the database URL cannot be read (sqlite:///cartctl.db and postgresql+psycopg://user@host/name are such)"
+    )
+
+
+def _sqlite(url: URL) -> Engine:
+    """`?timeout=5` in the URL says how many seconds to wait for another writer."""
+    busy_seconds = float(str(url.query.get("timeout", BUSY_SECONDS)))
+    engine = create_engine(url, connect_args={"timeout": busy_seconds, "check_same_thread": False})
+
+    @event.listens_for(engine, "connect")
+    def configure(connection: sqlite3.Connection, _record: object) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves, below
+        try:
+            for pragma in ("journal_mode = WAL", "synchronous = FULL", "foreign_keys = ON"):
+                connection.execute(f"PRAGMA {pragma}")
+        except sqlite3.Error as error:
+            raise _sqlite_error(error, f"database {_shown(url)}") from error
+
+    @event.listens_for(engine, "begin")
+    def begin(connection: Connection) -> None:
+        write = connection.get_execution_options().get("cartctl_write")
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+    return engine
+
+
+def _shown(url: URL) -> str:
+    """The URL for people: without the password, which may also stand behind the question mark."""
+    return url.set(query={}).render_as_string(hide_password=True)
+
+
+def _name_error(context: ExceptionContext) -> None:
+    """Turn what an operator can mend into one line; the rest is a fault of ours and keeps its traceback."""
+    original: Any = context.original_exception
+    url = context.dialect.name if context.engine is None else _shown(context.engine.url)
+    if isinstance(original, sqlite3.OperationalError | sqlite3.DatabaseError) and not isinstance(
+        original, sqlite3.IntegrityError | sqlite3.ProgrammingError
+    ):
+        raise _sqlite_error(original, f"database {url}") from original
+    connecting = context.connection is None
+    if connecting or type(original).__name__ in ("OperationalError", "ConnectionTimeout", "AdminShutdown"):
+        detail = str(original).strip().splitlines()[0]
+        raise DatabaseError(f"database {url}: {detail}: is the server up, and is the URL right?") from original
+
+
+def _sqlite_error(error: sqlite3.Error, where: str) -> Exception:
+    for sign, advice in _SQLITE_ADVICE.items():
+        if sign in str(error).lower():
+            return DatabaseError(f"{where}: {error}: {advice}")
+    return error
+
+
+_SQLITE_ADVICE = {
+    "locked": "another program is writing to it; try again when it is done",
+    "readonly": "its file or folder cannot be written to: check the owner and the rights",
+    "unable to open": "does the folder exist, and may this user write there?",
+    "not a database": "this file is something else: name another one",
+    "malformed": "the file is damaged: restore a backup",
+    "full": "make room, then run the command again; nothing was half-written",
+    "disk i/o error": "the disk or its quota refused a write; nothing was half-written",
+}

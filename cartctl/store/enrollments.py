@@ -1,0 +1,135 @@
+"""Enrollments: one cart in one sequence, and what ends or suspends it."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, insert, select, update
+
+from cartctl.store import messages
+from cartctl.store.sql import chunks
+from cartctl.store.tables import carts, contacts, enrollments
+
+LIVE, SUSPENDED, FINISHED, CANCELLED = "live", "suspended", "finished", "cancelled"
+
+
+def of_carts(connection: Connection, sequence: str, cart_ids: Sequence[int]) -> dict[int, Row[Any]]:
+    """Return the enrollments of these carts in one sequence, by cart."""
+    found: dict[int, Row[Any]] = {}
+    for chunk in chunks(list(cart_ids)):
+        rows = connection.execute(
+            select(enrollments).where(enrollments.c.sequence == sequence, enrollments.c.cart_id.in_(chunk))
+        )
+        found.update((row.cart_id, row) for row in rows)
+    return found
+
+
+def live_of_contacts(
+    connection: Connection, sequence: str, contact_ids: Sequence[int]
+) -> dict[tuple[int, str], Row[Any]]:
+    """Return each contact's live enrollment per store, with its cart's `abandoned_at`."""
+    found: dict[tuple[int, str], Row[Any]] = {}
+    for chunk in chunks(list(contact_ids)):
+        rows = connection.execute(
+            select(enrollments, carts.c.abandoned_at)
+            .join(carts, carts.c.id == enrollments.c.cart_id)
+            .where(
+                enrollments.c.sequence == sequence,
+                enrollments.c.status == LIVE,
+                enrollments.c.contact_id.in_(chunk),
+            )
+        )
+        found.update(((row.contact_id, row.store), row) for row in rows)
+    return found
+
+
+def add(connection: Connection, rows: Sequence[dict[str, Any]]) -> list[int]:
+    """Insert enrollments of one sequence; return their ids in the same order."""
+    if not rows:
+        return []
+    connection.execute(insert(enrollments), list(rows))
+    made = of_carts(connection, rows[0]["sequence"], [row["cart_id"] for row in rows])
+    return [made[row["cart_id"]].id for row in rows]
+
+
+def resume(connection: Connection, enrollment_id: int, *, contact_id: int, at: datetime) -> None:
+    """Make an enrollment live again: its cart is idle once more, and may by now have another address."""
+    connection.execute(
+        update(enrollments)
+        .where(enrollments.c.id == enrollment_id)
+        .values(status=LIVE, reason="", contact_id=contact_id, resumed_at=at, ended_at=None)
+    )
+
+
+def finish(connection: Connection, ids: Sequence[int], *, at: datetime) -> None:
+    """Note that every step is behind these enrollments."""
+    for chunk in chunks(list(ids)):
+        connection.execute(
+            update(enrollments)
+            .where(enrollments.c.id.in_(chunk), enrollments.c.status == LIVE)
+            .values(status=FINISHED, reason="", ended_at=at)
+        )
+
+
+def stop(connection: Connection, enrollment_ids: Sequence[int], *, reason: str, at: datetime) -> int:
+    """End enrollments and cancel what is scheduled or claimed for them. Returns how many messages were cancelled."""
+    return _end(connection, enrollment_ids, CANCELLED, (LIVE, SUSPENDED), reason=reason, at=at)
+
+
+def stop_carts(connection: Connection, cart_ids: Sequence[int], *, reason: str, at: datetime) -> int:
+    return stop(connection, _of_carts(connection, cart_ids, (LIVE, SUSPENDED)), reason=reason, at=at)
+
+
+def suspend_carts(connection: Connection, cart_ids: Sequence[int], *, at: datetime) -> int:
+    """The shopper is back at these carts: cancel what is scheduled, until they are idle again."""
+    ids = _of_carts(connection, cart_ids, (LIVE,))
+    return _end(connection, ids, SUSPENDED, (LIVE,), reason="reactivated", at=at)
+
+
+def _of_carts(connection: Connection, cart_ids: Sequence[int], statuses: tuple[str, ...]) -> list[int]:
+    found: list[int] = []
+    for chunk in chunks(list(cart_ids)):
+        found += connection.execute(
+            select(enrollments.c.id).where(enrollments.c.cart_id.in_(chunk), enrollments.c.status.in_(statuses))
+        ).scalars()
+    return found
+
+
+def _end(
+    connection: Connection,
+    ids: Sequence[int],
+    status: str,
+    from_statuses: tuple[str, ...],
+    *,
+    reason: str,
+    at: datetime,
+) -> int:
+    for chunk in chunks(list(ids)):
+        connection.execute(
+            update(enrollments)
+            .where(enrollments.c.id.in_(chunk), enrollments.c.status.in_(from_statuses))
+            .values(status=status, reason=reason, ended_at=at)
+        )
+    return messages.cancel_open(connection, ids, reason=reason, at=at)
+
+
+def with_cart(connection: Connection, ids: Sequence[int]) -> list[Row[Any]]:
+    """Return enrollments with what scheduling and the gate need of cart and contact."""
+    found: list[Row[Any]] = []
+    for chunk in chunks(list(ids)):
+        found += connection.execute(
+            select(
+                enrollments,
+                contacts.c.email_normalised,
+                contacts.c.consent,
+                carts.c.status.label("cart_status"),
+                carts.c.abandoned_at,
+                carts.c.timezone,
+                carts.c.total_minor,
+                carts.c.currency,
+            )
+            .join(carts, carts.c.id == enrollments.c.cart_id)
+            .join(contacts, contacts.c.id == enrollments.c.contact_id)
+            .where(enrollments.c.id.in_(chunk))
+        ).all()
+    return found

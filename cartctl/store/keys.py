@@ -1,0 +1,41 @@
+"""Facts about the database itself: is it a rehearsal, and the keys it signs and hashes with."""
+
+import secrets
+from datetime import datetime
+
+from sqlalchemy import Connection, select
+
+from cartctl.store.sql import insert_missing
+from cartctl.store.tables import marks
+
+SIGNING = "signing-key"
+HASHING = "hashing-key"
+"""Never rotates: with another key no suppression would be found again."""
+_REHEARSAL = "rehearsal"
+
+
+def key(connection: Connection, name: str, *, now: datetime) -> str:
+    """Return the key called `name`, made at its first use. Needs a write transaction."""
+    found = _value(connection, name)
+    if found is None:
+        _set_once(connection, name, secrets.token_urlsafe(32), now)
+        found = _value(connection, name)
+    assert found is not None
+    return found
+
+
+def mark_rehearsal(connection: Connection, *, now: datetime) -> None:
+    """Note for ever that this database was written under a clock that was set by hand."""
+    _set_once(connection, _REHEARSAL, "yes", now)
+
+
+def is_rehearsal(connection: Connection) -> bool:
+    return _value(connection, _REHEARSAL) is not None
+
+
+def _value(connection: Connection, name: str) -> str | None:
+    return connection.execute(select(marks.c.value).where(marks.c.name == name)).scalar()
+
+
+def _set_once(connection: Connection, name: str, value: str, now: datetime) -> None:
+    insert_missing(connection, marks, [{"name": name, "value": value, "at": now}], ["name"])

@@ -1,0 +1,96 @@
+"""Orders: what imports write."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
+
+from cartctl.domain.carts import OrderRecord
+from cartctl.domain.money import Money
+from cartctl.domain.purchases import is_purchase
+from cartctl.store import contacts
+from cartctl.store.carts import Saved
+from cartctl.store.sql import chunks
+from cartctl.store.tables import orders
+
+
+def save(
+    connection: Connection,
+    store: str,
+    records: Sequence[OrderRecord],
+    *,
+    now: datetime,
+    not_purchases: frozenset[str],
+    source: str,
+) -> tuple[Saved, list[Row[Any]]]:
+    """Write orders (each external id once); return the counts and the rows that are new or changed."""
+    saved = Saved()
+    people = contacts.ensure(connection, [order.email for order in records if order.email])
+    signals = [(people[order.email], order.consent, order.placed_at) for order in records if order.email]
+    contacts.hear_consent(connection, signals, source=source)
+    known = _known(connection, store, [order.external_id for order in records])
+    fresh: list[dict[str, Any]] = []
+    changes: list[dict[str, Any]] = []
+    for order in records:
+        row = known.get(order.external_id)
+        values = _columns(order, row, people, not_purchases)
+        if row is None:
+            fresh.append(values | {"store": store, "external_id": order.external_id, "imported_at": now})
+        elif row.updated_at and order.updated_at and order.updated_at < row.updated_at:
+            saved.unchanged += 1  # an older state of the order
+        elif any(row._mapping[name] != value for name, value in values.items()):  # noqa: SLF001 - its public name
+            changes.append({f"new_{name}": value for name, value in values.items()} | {"order": row.id})
+        else:
+            saved.unchanged += 1
+    if fresh:
+        connection.execute(insert(orders), fresh)
+    if changes:
+        names = [name.removeprefix("new_") for name in changes[0] if name != "order"]
+        statement = update(orders).where(orders.c.id == bindparam("order"))
+        connection.execute(statement.values({name: bindparam(f"new_{name}") for name in names}), changes)
+    saved.created, saved.updated = len(fresh), len(changes)
+    changed_ids = {change["order"] for change in changes}
+    touched = {values["external_id"] for values in fresh} | {
+        row.external_id for row in known.values() if row.id in changed_ids
+    }
+    return saved, list(_known(connection, store, sorted(touched)).values())
+
+
+def _known(connection: Connection, store: str, external_ids: Sequence[str]) -> dict[str, Row[Any]]:
+    found: dict[str, Row[Any]] = {}
+    for chunk in chunks(list(external_ids)):
+        rows = connection.execute(select(orders).where(orders.c.store == store, orders.c.external_id.in_(chunk)))
+        found.update((row.external_id, row) for row in rows)
+    return found
+
+
+def _columns(order: OrderRecord, row: Row[Any] | None, people: Any, not_purchases: frozenset[str]) -> dict[str, Any]:
+    """Merge an order's new state into the known one.
+
+    Once a purchase, always a purchase: a cancellation or refund that comes later changes what is left of the money
+    (net), not that the shopper had bought.
+    """
+    bought = is_purchase(order.status, not_purchases)
+    total = Money.of(order.total, order.currency).minor
+    net = max(0, total - Money.of(order.refunded, order.currency).minor)
+    if not bought:
+        net = 0
+        if row is not None and row.is_purchase and row.currency == order.currency:
+            total = max(total, row.total_minor)  # some exports set a cancelled order's total to nothing
+    return {
+        "channel": order.channel,
+        "contact_id": people[order.email] if order.email else (row.contact_id if row else None),
+        "phone": order.phone or (row.phone if row else None),
+        "cart_ref": order.cart_ref or (row.cart_ref if row else ""),
+        "checkout_token": order.checkout_token or (row.checkout_token if row else ""),
+        "cart_token": order.cart_token or (row.cart_token if row else ""),
+        "status": order.status,
+        "is_purchase": bought or bool(row and row.is_purchase),
+        "currency": order.currency,
+        "total_minor": total,
+        "net_minor": net,
+        "coupon": order.coupon,
+        "placed_at": min(order.placed_at, row.placed_at) if row else order.placed_at,
+        "updated_at": max((at for at in (order.updated_at, row.updated_at if row else None) if at), default=None),
+    }

@@ -1,0 +1,171 @@
+"""Bringing carts and orders together: which cart was bought, by which order, and who is credited with the money.
+
+`match` is called by every import that touches either side, and once more at the gate before a mail leaves.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, Connection, Row, Select, bindparam, select, update
+
+from cartctl.domain.carts import CartStatus
+from cartctl.domain.purchases import (
+    CartIdentity,
+    Purchase,
+    PurchaseRules,
+    closing_purchase,
+    names,
+    status_when_bought,
+)
+from cartctl.store import enrollments
+from cartctl.store.sql import chunks
+from cartctl.store.tables import carts, orders
+
+_LINKS = (
+    (carts.c.contact_id, orders.c.contact_id),
+    (carts.c.phone, orders.c.phone),
+    (carts.c.external_id, orders.c.cart_ref),
+    (carts.c.checkout_token, orders.c.checkout_token),
+    (carts.c.cart_token, orders.c.cart_token),
+)
+"""What a cart and an order may have in common, column by column."""
+
+
+def carts_of_orders(connection: Connection, store: str, order_rows: Iterable[Row[Any]]) -> list[int]:
+    """Return the carts that any of these orders may close."""
+    found: set[int] = set()
+    order_rows = list(order_rows)
+    for cart_column, order_column in _LINKS:
+        statement = select(carts.c.id).where(carts.c.store == store)
+        found.update(row.id for row in _linked(connection, statement, cart_column, order_column, order_rows))
+    return sorted(found)
+
+
+def _linked(
+    connection: Connection, statement: Select[Any], column: Column[Any], other: Column[Any], rows: list[Row[Any]]
+) -> Iterable[Row[Any]]:
+    values = sorted({value for row in rows if (value := row._mapping[other.name])})  # noqa: SLF001 - its public name
+    for chunk in chunks(values):
+        found = statement.where(column.in_(chunk))
+        if column.name not in ("contact_id", "external_id"):
+            found = found.where(column != "")  # lets the partial index serve
+        yield from connection.execute(found)
+
+
+def match(connection: Connection, cart_ids: Sequence[int], rules: PurchaseRules, *, now: datetime) -> list[int]:
+    """Close the carts that were bought and stop their sequences. Returns the ids whose status or order changed.
+
+    Depends on the carts and orders that are there, never on which was imported first.
+    """
+    changed: list[int] = []
+    for chunk in chunks(list(cart_ids)):
+        rows = connection.execute(select(carts).where(carts.c.id.in_(chunk))).all()
+        changed += _match_rows(connection, list(rows), rules, now=now)
+    return changed
+
+
+def _match_rows(connection: Connection, rows: list[Row[Any]], rules: PurchaseRules, *, now: datetime) -> list[int]:
+    candidates = _candidates(connection, rows)
+    if not candidates:
+        return []
+    closed: list[dict[str, Any]] = []
+    affected_orders: set[int] = set()
+    for row in rows:
+        cart = _identity(row)
+        purchase = closing_purchase(cart, candidates.get(row.store, ()), slack=rules.slack)
+        if purchase is None:
+            continue  # a cart that was closed once is never opened again by a second look
+        values = _values(row, cart, purchase, rules)
+        if any(row._mapping[name] != value for name, value in values.items()):  # noqa: SLF001 - its public name
+            closed.append({f"new_{name}": value for name, value in values.items()} | {"cart": row.id})
+            affected_orders |= {purchase.order_id} | ({row.order_id} if row.order_id else set())
+    if not closed:
+        return []
+    names_ = [name.removeprefix("new_") for name in closed[0] if name != "cart"]
+    connection.execute(
+        update(carts)
+        .where(carts.c.id == bindparam("cart"))
+        .values({name: bindparam(f"new_{name}") for name in names_}),
+        closed,
+    )
+    ids = [values["cart"] for values in closed]
+    enrollments.stop_carts(connection, ids, reason="purchased", at=now)
+    _credit(connection, sorted(affected_orders))
+    return ids
+
+
+def _candidates(connection: Connection, rows: list[Row[Any]]) -> dict[str, list[Purchase]]:
+    """Return the purchases that have anything in common with these carts, by store."""
+    found: dict[str, dict[int, Purchase]] = {}
+    stores = sorted({row.store for row in rows})
+    for cart_column, order_column in _LINKS:
+        statement = select(orders).where(orders.c.store.in_(stores), orders.c.is_purchase)
+        for row in _linked(connection, statement, order_column, cart_column, rows):
+            found.setdefault(row.store, {})[row.id] = _purchase(row)
+    return {store: list(purchases.values()) for store, purchases in found.items()}
+
+
+def _purchase(row: Row[Any]) -> Purchase:
+    return Purchase(
+        order_id=row.id,
+        external_id=row.external_id,
+        placed_at=row.placed_at,
+        cart_ref=row.cart_ref,
+        checkout_token=row.checkout_token,
+        cart_token=row.cart_token,
+        contact_id=row.contact_id,
+        phone=row.phone,
+    )
+
+
+def _identity(row: Row[Any]) -> CartIdentity:
+    return CartIdentity(
+        external_id=row.external_id,
+        checkout_token=row.checkout_token,
+        cart_token=row.cart_token,
+        contact_id=row.contact_id,
+        phone=row.phone,
+        created_at=row.created_at,
+        last_activity_at=row.last_activity_at,
+        first_detected=row.first_abandoned_at if row.detected_at else None,
+    )
+
+
+def _values(row: Row[Any], cart: CartIdentity, purchase: Purchase, rules: PurchaseRules) -> dict[str, Any]:
+    status = status_when_bought(cart, purchase.placed_at, idle_after=rules.idle_after)
+    # What detection saw stays; what only the order told is told anew by the next look.
+    first, abandoned = (row.first_abandoned_at, row.abandoned_at) if row.detected_at else (None, None)
+    if status == CartStatus.RECOVERED and first is None:
+        first = row.last_activity_at
+    return {
+        "status": status.value,
+        "order_id": purchase.order_id,
+        "recovered_at": purchase.placed_at if status == CartStatus.RECOVERED else None,
+        "first_abandoned_at": first,
+        "abandoned_at": row.last_activity_at if status == CartStatus.RECOVERED else abandoned,
+        "awaits_enrollment": False,
+    }
+
+
+def _credit(connection: Connection, order_ids: Sequence[int]) -> None:
+    """Give each order's money to one cart: the one it names, else one that had been abandoned, the last touched."""
+    for chunk in chunks(list(order_ids)):
+        purchases = {row.id: _purchase(row) for row in connection.execute(select(orders).where(orders.c.id.in_(chunk)))}
+        rows = connection.execute(select(carts).where(carts.c.order_id.in_(chunk))).all()
+        winners: dict[int, Row[Any]] = {}
+        for row in sorted(
+            rows,
+            key=lambda row: (
+                names(purchases[row.order_id], _identity(row)),
+                row.status == CartStatus.RECOVERED.value,
+                row.last_activity_at,
+                row.external_id,
+                row.generation,
+            ),
+        ):
+            winners[row.order_id] = row
+        connection.execute(update(carts).where(carts.c.order_id.in_(chunk)).values(credited=False))
+        connection.execute(
+            update(carts).where(carts.c.id.in_([row.id for row in winners.values()])).values(credited=True)
+        )

@@ -1,0 +1,318 @@
+"""The tables. Times are whole microseconds since 1970 UTC, money is whole minor units: the same integers, and so the
+same SQL and the same comparisons, on SQLite and PostgreSQL. In a shell: `datetime(abandoned_at / 1e6, 'unixepoch')`.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    TypeDecorator,
+    UniqueConstraint,
+    text,
+)
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def to_micros(instant: datetime) -> int:
+    """Whole microseconds since 1970 UTC. Raises ValueError for a naive datetime."""
+    if instant.tzinfo is None:
+        raise ValueError("a naive datetime cannot be stored")
+    return (instant - EPOCH) // _MICROSECOND
+
+
+def from_micros(micros: int) -> datetime:
+    return EPOCH + timedelta(microseconds=micros)
+
+
+class UtcTime(TypeDecorator[datetime]):
+    """An aware datetime, kept as microseconds since 1970 UTC. Refuses naive values."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
+        return None if value is None else to_micros(value)
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
+        return None if value is None else from_micros(value)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ck": "ck_%(table_name)s_%(constraint_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+_Id = BigInteger().with_variant(Integer, "sqlite")  # only INTEGER PRIMARY KEY is SQLite's row id
+
+
+def _id() -> Column[int]:
+    return Column("id", _Id, primary_key=True)
+
+
+marks = Table(
+    "marks",
+    metadata,
+    Column("name", String(40), primary_key=True),
+    Column("value", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+    comment="facts about the database itself: rehearsal, signing and hashing keys",
+)
+
+contacts = Table(
+    "contacts",
+    metadata,
+    _id(),
+    Column("email_normalised", String(320), nullable=False),
+    Column("consent", String(8), nullable=False, server_default="unknown"),
+    Column("consent_at", UtcTime),
+    Column("consent_source", String(80), nullable=False, server_default=""),
+    UniqueConstraint("email_normalised"),
+)
+
+carts = Table(
+    "carts",
+    metadata,
+    _id(),
+    Column("store", String(60), nullable=False),
+    Column("external_id", String(200), nullable=False),
+    Column("generation", Integer, nullable=False, server_default="1"),
+    Column("channel", String(20), nullable=False),
+    Column("contact_id", ForeignKey("contacts.id")),
+    Column("phone", String(20)),
+    Column("checkout_token", String(200), nullable=False, server_default=""),
+    Column("cart_token", String(200), nullable=False, server_default=""),
+    Column("first_name", String(200), nullable=False, server_default=""),
+    Column("last_name", String(200), nullable=False, server_default=""),
+    Column("locale", String(35), nullable=False, server_default=""),
+    Column("timezone", String(64), nullable=False, server_default=""),
+    Column("currency", String(3), nullable=False),
+    Column("total_minor", BigInteger, nullable=False),
+    Column("is_empty", Boolean, nullable=False),
+    Column("cart_url", Text, nullable=False, server_default=""),
+    Column("created_at", UtcTime),
+    Column("first_activity_at", UtcTime, nullable=False),
+    Column("last_activity_at", UtcTime, nullable=False),
+    Column("fingerprint", String(64), nullable=False),
+    Column("status", String(10), nullable=False),
+    Column("abandoned_at", UtcTime),
+    Column("first_abandoned_at", UtcTime),
+    Column("detected_at", UtcTime),
+    Column("awaits_enrollment", Boolean, nullable=False, server_default=text("false")),
+    Column("recovered_at", UtcTime),
+    Column("order_id", ForeignKey("orders.id")),
+    # Of all carts that one order closed, exactly one is credited with its money.
+    Column("credited", Boolean, nullable=False, server_default=text("false")),
+    UniqueConstraint("store", "external_id", "generation"),
+)
+Index(
+    "ix_carts_idle",
+    carts.c.last_activity_at,
+    info={"where": "status = 'active' AND NOT is_empty"},
+)
+Index(
+    "ix_carts_awaiting",
+    carts.c.id,
+    info={"where": "awaits_enrollment"},
+)
+Index("ix_carts_contact", carts.c.contact_id)
+for _column in (carts.c.phone, carts.c.checkout_token, carts.c.cart_token):
+    Index(f"ix_carts_{_column.name}", _column, info={"where": f"{_column.name} <> ''"})
+Index("ix_carts_order", carts.c.order_id)
+Index("ix_carts_first_abandoned", carts.c.first_abandoned_at)
+
+cart_items = Table(
+    "cart_items",
+    metadata,
+    Column("cart_id", ForeignKey("carts.id"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("product_id", String(200), nullable=False, server_default=""),
+    Column("sku", String(200), nullable=False, server_default=""),
+    Column("name", Text, nullable=False),
+    Column("variant", Text, nullable=False, server_default=""),
+    Column("quantity", Integer, nullable=False),
+    Column("unit_price_minor", BigInteger),
+    Column("image_url", Text, nullable=False, server_default=""),
+    Column("product_url", Text, nullable=False, server_default=""),
+    CheckConstraint("quantity >= 0", name="quantity"),
+)
+
+orders = Table(
+    "orders",
+    metadata,
+    _id(),
+    Column("store", String(60), nullable=False),
+    Column("external_id", String(200), nullable=False),
+    Column("channel", String(20), nullable=False),
+    Column("contact_id", ForeignKey("contacts.id")),
+    Column("phone", String(20)),
+    Column("cart_ref", String(200), nullable=False, server_default=""),
+    Column("checkout_token", String(200), nullable=False, server_default=""),
+    Column("cart_token", String(200), nullable=False, server_default=""),
+    Column("status", String(40), nullable=False, server_default=""),
+    Column("is_purchase", Boolean, nullable=False),
+    Column("currency", String(3), nullable=False),
+    Column("total_minor", BigInteger, nullable=False),
+    Column("net_minor", BigInteger, nullable=False),
+    Column("coupon", String(200), nullable=False, server_default=""),
+    Column("placed_at", UtcTime, nullable=False),
+    Column("updated_at", UtcTime),
+    Column("imported_at", UtcTime, nullable=False),
+    UniqueConstraint("store", "external_id"),
+)
+Index("ix_orders_contact", orders.c.contact_id)
+for _column in (orders.c.phone, orders.c.cart_ref, orders.c.checkout_token, orders.c.cart_token):
+    Index(f"ix_orders_{_column.name}", _column, info={"where": f"{_column.name} <> ''"})
+
+enrollments = Table(
+    "enrollments",
+    metadata,
+    _id(),
+    Column("sequence", String(60), nullable=False),
+    Column("cart_id", ForeignKey("carts.id"), nullable=False),
+    Column("contact_id", ForeignKey("contacts.id"), nullable=False),
+    Column("store", String(60), nullable=False),
+    Column("status", String(10), nullable=False),
+    Column("reason", String(40), nullable=False, server_default=""),
+    Column("enrolled_at", UtcTime, nullable=False),
+    Column("resumed_at", UtcTime),
+    Column("ended_at", UtcTime),
+    UniqueConstraint("sequence", "cart_id"),
+    CheckConstraint("status IN ('live', 'suspended', 'finished', 'cancelled')", name="status"),
+)
+Index("ix_enrollments_cart", enrollments.c.cart_id)
+Index(
+    "uq_enrollments_one_live",
+    enrollments.c.contact_id,
+    enrollments.c.store,
+    enrollments.c.sequence,
+    unique=True,
+    info={"where": "status = 'live'"},
+)
+
+messages = Table(
+    "messages",
+    metadata,
+    _id(),
+    Column("enrollment_id", ForeignKey("enrollments.id"), nullable=False),
+    Column("step", String(60), nullable=False),
+    Column("contact_id", ForeignKey("contacts.id"), nullable=False),
+    Column("state", String(10), nullable=False),
+    Column("reason", String(200), nullable=False, server_default=""),
+    Column("due_at", UtcTime, nullable=False),
+    Column("attempt_at", UtcTime, nullable=False),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("lease_token", String(32)),
+    Column("lease_until", UtcTime),
+    Column("transport", String(20), nullable=False, server_default=""),
+    Column("delivers", Boolean, nullable=False, server_default=text("false")),
+    Column("receipt", String(200), nullable=False, server_default=""),
+    Column("coupon", String(100), nullable=False, server_default=""),
+    Column("sent_at", UtcTime),
+    UniqueConstraint("enrollment_id", "step"),
+    # An id goes into links and file names: it is never given out twice, not even after a deletion.
+    sqlite_autoincrement=True,
+)
+Index(
+    "ix_messages_attempt",
+    messages.c.attempt_at,
+    messages.c.id,
+    info={"where": "state = 'scheduled'"},
+)
+Index(
+    "ix_messages_lease",
+    messages.c.lease_until,
+    info={"where": "state IN ('claimed', 'sending')"},
+)
+Index(
+    "ix_messages_reached",
+    messages.c.contact_id,
+    messages.c.sent_at,
+    info={"where": "state IN ('sending', 'accepted', 'unknown')"},
+)
+Index(
+    "uq_messages_one_open",
+    messages.c.enrollment_id,
+    unique=True,
+    info={"where": "state IN ('scheduled', 'claimed', 'sending')"},
+)
+
+message_transitions = Table(
+    "message_transitions",
+    metadata,
+    _id(),
+    Column("message_id", ForeignKey("messages.id"), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("from_state", String(10), nullable=False),
+    Column("to_state", String(10), nullable=False),
+    Column("reason", String(200), nullable=False, server_default=""),
+    comment="append-only",
+)
+Index("ix_message_transitions_message", message_transitions.c.message_id)
+
+suppressions = Table(
+    "suppressions",
+    metadata,
+    _id(),
+    Column("email_hash", String(64), nullable=False),
+    Column("scope", String(60), nullable=False),
+    Column("reason", String(80), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    UniqueConstraint("email_hash", "scope"),
+)
+
+imports = Table(
+    "imports",
+    metadata,
+    _id(),
+    Column("identity", String(64), nullable=False),
+    Column("kind", String(20), nullable=False),
+    Column("store", String(60), nullable=False),
+    Column("format", String(40), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("counts", Text, nullable=False),
+    Column("at", UtcTime, nullable=False),
+)
+Index("ix_imports_identity", imports.c.identity)
+
+runs = Table(
+    "runs",
+    metadata,
+    _id(),
+    Column("job", String(20), nullable=False),
+    Column("started_at", UtcTime, nullable=False),
+    Column("finished_at", UtcTime),
+    Column("counts", Text, nullable=False, server_default=""),
+)
+Index("ix_runs_started", runs.c.job, runs.c.started_at)
+
+
+def for_ddl() -> MetaData:
+    """Return the tables with their partial indexes spelt out for both dialects.
+
+    Whoever creates or compares tables needs that. SQLAlchemy imports a dialect as soon as it is named, and importing
+    PostgreSQL's would cost every tick on SQLite 50 ms.
+    """
+    for table in metadata.tables.values():
+        for index in table.indexes:
+            if where := index.info.get("where"):
+                index.kwargs["sqlite_where"] = index.kwargs["postgresql_where"] = text(where)
+    return metadata
