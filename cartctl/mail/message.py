@@ -1,0 +1,98 @@
+"""What is handed to a transport, and what it answers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutgoingMessage:
+    """One mail, rendered. `id` is the message's id in the database; `date` is when the run hands it over."""
+
+    id: int
+    sequence: str
+    step: str
+    sender: str
+    """`Name <address>`, as configured."""
+    reply_to: str | None = None
+    to: str
+    subject: str
+    html: str
+    text: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    date: datetime
+
+
+def split_address(text: str) -> tuple[str, str]:
+    """Return (name, address) of `Name <address>` or `address`. The name may hold commas, as shops' names do."""
+    stripped = text.strip()
+    if stripped.endswith(">") and "<" in stripped:
+        name, _, address = stripped[:-1].rpartition("<")
+        return name.strip().strip('"'), address.strip()
+    return "", stripped
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The provider took it."""
+
+    receipt: str
+    """The provider's own id; never an address."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """The provider will never take it."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Throttled:
+    """Not now: after `until`, or `wait` from now; neither known: as after a failure."""
+
+    until: datetime | None = None
+    wait: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unavailable:
+    """Nothing left this machine."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """It may have been taken: the answer was lost, or says nothing."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Misconfigured:
+    """Key or account are refused: no message can be sent until somebody mends that. Nothing was taken."""
+
+    reason: str
+
+
+Answer = Accepted | Rejected | Throttled | Unavailable | Unknown | Misconfigured
+
+
+IDEMPOTENT_TRANSPORTS = frozenset({"outbox"})
+"""Handing the same message over again has no second effect: the outbox writes the same file."""
+
+
+class Transport(Protocol):
+    """What carries a message. `send` is called from several threads at once and never raises for a mail's sake."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def delivers(self) -> bool:
+        """Whether a message handed over can reach a shopper (not: a folder, a sandbox, a loopback host)."""
+        ...
+
+    def send(self, message: OutgoingMessage) -> Answer: ...

@@ -1,0 +1,174 @@
+"""A step's templates and one cart's facts in, subject, HTML and text out.
+
+Templates are Jinja2: strict (a name that does not exist is an error, not a blank), sandboxed, and escaped in the
+HTML part. The HTML part is written in MJML and compiled after Jinja2 has filled it in.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from datetime import date
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from babel import Locale, UnknownLocaleError
+from babel.dates import format_date
+from babel.numbers import NumberPattern
+from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateNotFound, TemplateSyntaxError
+from jinja2 import TemplateError as JinjaError
+from jinja2.sandbox import SandboxedEnvironment
+from mjml import mjml2html
+
+from cartctl.domain.carts import Item
+from cartctl.domain.money import UNKNOWN_CURRENCY, Money, exponent
+from cartctl.domain.sequences import Sequence as MailSequence
+from cartctl.domain.sequences import Step
+from cartctl.errors import TemplateError
+from cartctl.mail.facts import MailFacts, Rendered
+from cartctl.mail.links import VALID_FOR
+
+SHOWN_ITEMS = 10
+"""More lines than this are counted, not shown: a mail stays readable, and below the size at which Gmail clips it."""
+
+
+class Renderer:
+    """Renders steps from template folders, the first of which wins."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self._folders = [str(folder) for folder in folders]
+        self._environment = SandboxedEnvironment(
+            loader=FileSystemLoader(self._folders),
+            undefined=StrictUndefined,
+            autoescape=lambda name: bool(name and name.endswith(".mjml")),
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._subject = lru_cache(maxsize=256)(self._environment.from_string)  # Jinja2 keeps compiled files only
+
+    def render(self, sequence: MailSequence, step: Step, facts: MailFacts) -> Rendered:
+        """Render one step. Raises TemplateError naming the template, the line and the fault."""
+        values = _values(step, facts)
+        where = f"{sequence.name}/{step.key}"
+        subject = self._fill(f"{where}: subject", lambda: self._subject(step.subject), values)
+        mjml = self._fill(f"{where}.mjml", lambda: self._environment.get_template(f"{where}.mjml"), values)
+        text = self._fill(f"{where}.txt", lambda: self._environment.get_template(f"{where}.txt"), values)
+        return Rendered(" ".join(subject.split()), _compile(f"{where}.mjml", mjml), text.strip() + "\n")
+
+    def _fill(self, where: str, template: Callable[[], Template], values: Mapping[str, Any]) -> str:
+        try:
+            return template().render(values)
+        except TemplateNotFound as error:
+            raise TemplateError(f"{error.name}: no such template in {' or '.join(self._folders)}") from None
+        except TemplateSyntaxError as error:
+            raise TemplateError(f"{error.name or where}, line {error.lineno}: {error.message}") from None
+        except Exception as error:  # noqa: BLE001 - a template can raise anything (division by zero, a wrong filter)
+            fault = str(error) if isinstance(error, JinjaError) else f"{type(error).__name__}: {error}"
+            raise TemplateError(f"{self._place(error) or where}: {fault}") from None
+
+    def _place(self, error: Exception) -> str:
+        """Name the template and the line, of an included file too: Jinja2 writes its own frames into the traceback."""
+        trace, place = error.__traceback__, ""
+        while trace is not None:
+            file = trace.tb_frame.f_code.co_filename
+            for folder in self._folders:
+                if file.startswith(f"{folder}/"):
+                    place = f"{file.removeprefix(f'{folder}/')}, line {trace.tb_lineno}"
+            trace = trace.tb_next
+        return place
+
+
+def _compile(where: str, mjml: str) -> str:
+    try:
+        html = mjml2html(mjml, fonts={}, disable_comments=True)
+    except ValueError as error:
+        raise TemplateError(f"{where}: not valid MJML: {error}") from None
+    # The compiler hands on what it does not know, and mail programs show nothing for it.
+    if unknown := re.search(r"<(mj-[\w-]*)", html):
+        raise TemplateError(f"{where}: not valid MJML: <{unknown[1]}> is unknown, or stands where it cannot")
+    return html
+
+
+def _values(step: Step, facts: MailFacts) -> dict[str, Any]:
+    locale = _locale(facts.locale)
+    lines = [item for item in facts.items if item.quantity]
+    return {
+        "step": step.key,
+        "first_name": _greetable(facts.first_name),
+        "items": [_item(item, facts.currency, locale) for item in lines[:SHOWN_ITEMS]],
+        "more_items": max(0, len(lines) - SHOWN_ITEMS),
+        "item_count": sum(item.quantity for item in lines),
+        "total": price(facts.total, locale) if facts.total.amount else "",
+        "brand": facts.brand,
+        "shop_url": facts.shop_url,
+        "postal_address": facts.postal_address,
+        "recovery_link": facts.recovery_link,
+        "unsubscribe_link": facts.unsubscribe_link,
+        "link_valid_until": _date(facts.link_valid_until.date(), locale),
+        "link_valid_days": VALID_FOR.days,
+        "coupon": facts.coupon,
+    }
+
+
+def _item(item: Item, currency: str, locale: Locale) -> dict[str, Any]:
+    unit = None if item.unit_price is None else Money.of(item.unit_price, currency)
+    return {
+        "name": _one_line(item.name),
+        "variant": _one_line(item.variant),
+        "quantity": item.quantity,
+        "unit_price": price(unit, locale) if unit else "",
+        "line_total": price(unit * item.quantity, locale) if unit else "",
+        "image_url": item.image_url,
+        "product_url": item.product_url,
+    }
+
+
+_NOT_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]")
+
+
+def _one_line(text: str) -> str:
+    """Keep what an export holds from breaking the mail: line ends, and characters that no XML may hold."""
+    return " ".join(_NOT_XML.sub(" ", text).split())
+
+
+def _greetable(first_name: str) -> str:
+    """Return the name, or nothing where it is none: with it whoever fills in a checkout could write to a stranger."""
+    name = _one_line(first_name)
+    return "" if len(name) > 40 or re.search(r"[/:@]|\w\.\w\w", name) else name
+
+
+@lru_cache(maxsize=256)
+def _locale(name: str) -> Locale:
+    """Return a locale that Babel knows: the cart's, its language, else English."""
+    for candidate in (name, name.partition("_")[0]):
+        try:
+            return Locale.parse(candidate or "en")
+        except (UnknownLocaleError, ValueError):
+            continue
+    return Locale.parse("en")
+
+
+def price(money: Money, locale: Locale) -> str:
+    """Write an amount as the locale does, with exactly the decimals of the currency.
+
+    Where the currency is unknown (XXX) the number stands alone.
+    """
+    symbol = None if money.currency == UNKNOWN_CURRENCY else money.currency
+    text = _pattern(money.currency, locale).apply(money.amount, locale, currency=symbol, currency_digits=False)
+    # CLDR's currency spacing, which Babel leaves out: KWD 1.500, but $1.50.
+    return re.sub(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])", "\N{NO-BREAK SPACE}", text)
+
+
+@lru_cache(maxsize=256)
+def _pattern(currency: str, locale: Locale) -> NumberPattern:
+    known = currency != UNKNOWN_CURRENCY
+    pattern: NumberPattern = copy(locale.currency_formats["standard"] if known else locale.decimal_formats[None])
+    # Babel would take the decimals from CLDR, which differs from ISO 4217 (IQD, HUF): ours are set instead.
+    pattern.frac_prec = (exponent(currency),) * 2
+    return pattern
+
+
+@lru_cache(maxsize=256)
+def _date(day: date, locale: Locale) -> str:
+    return format_date(day, format="long", locale=locale)

@@ -1,0 +1,79 @@
+"""A stand-in for a mail provider, on real sockets with real TLS: one that answers, and one that misbehaves."""
+
+import contextlib
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import trustme
+
+
+class Authority:
+    """A certificate authority of the test's own, and what a server and a client need of it."""
+
+    def __init__(self, folder: Path) -> None:
+        authority = trustme.CA()
+        self.ca_file = str(folder / "ca.pem")
+        authority.cert_pem.write_to_path(self.ca_file)
+        self.server_context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("localhost").configure_cert(self.server_context)
+
+
+Behaviour = Callable[[socket.socket], object]
+
+
+@contextlib.contextmanager
+def misbehaving(behave: Behaviour, *, tls: ssl.SSLContext | None) -> Iterator[str]:
+    """Accept connections and leave each to `behave`; yields the URL. Without `tls` it gets the bare socket."""
+    listener = socket.create_server(("localhost", 0))
+    done = threading.Event()
+
+    def serve() -> None:
+        while not done.is_set():
+            with contextlib.suppress(OSError):  # the client's leaving is part of the game
+                connection, _ = listener.accept()
+                with connection:
+                    if tls is None:
+                        behave(connection)
+                    else:
+                        with tls.wrap_socket(connection, server_side=True) as wrapped:
+                            behave(wrapped)
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    try:
+        yield f"https://localhost:{listener.getsockname()[1]}"
+    finally:
+        done.set()
+        with contextlib.suppress(OSError):
+            listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        thread.join(5)
+
+
+def read_request(connection: socket.socket) -> bytes:
+    """Read a whole request: its headers, and as much body as they promise."""
+    received = b""
+    while b"\r\n\r\n" not in received:
+        received += _more(connection)
+    head, _, body = received.partition(b"\r\n\r\n")
+    length = next(int(line.split(b":")[1]) for line in head.splitlines() if line.lower().startswith(b"content-length"))
+    while len(body) < length:
+        body += _more(connection)
+    return head + b"\r\n\r\n" + body
+
+
+def _more(connection: socket.socket) -> bytes:
+    piece = connection.recv(65536)
+    if not piece:
+        raise ConnectionError("the client left in the middle of its request")
+    return piece
+
+
+def closed_port() -> int:
+    """Return a port on which nobody listens."""
+    with socket.create_server(("localhost", 0)) as listener:
+        port: int = listener.getsockname()[1]
+    return port

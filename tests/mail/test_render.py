@@ -1,0 +1,314 @@
+"""The mails themselves: what the shipped templates make of a cart, and what a template may and may not do."""
+
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from decimal import Decimal
+from html import unescape
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from cartctl import resources
+from cartctl.domain.money import Money
+from cartctl.errors import TemplateError
+from cartctl.mail.facts import MailFacts, Rendered
+from cartctl.mail.render import Renderer
+from tests.mail.builders import an_item, facts, render, shipped
+
+PICTURE = "https://shop.example.com/pictures/kettle.png?w=144&h=144"
+KETTLE = an_item(variant="copper, 1.2 l", image_url=PICTURE, product_url="https://shop.example.com/kettle")
+TEA = an_item("Tea, 250 g", price="9.50", quantity=2)
+MOSS = an_item("Moss ball", price=None)
+STEPS = ("reminder", "urgency", "offer")
+PAGE = "<mjml><mj-body><mj-section><mj-column><mj-text>{}</mj-text></mj-column></mj-section></mj-body></mjml>"
+
+
+def render_own(
+    folder: Path, *, html: str = "", text: str = "", subject: str = "", about: MailFacts | None = None
+) -> Rendered:
+    """Render the reminder with a shop's own templates in front of the shipped ones."""
+    (folder / "cart-recovery").mkdir(exist_ok=True)
+    for ending, content in (("mjml", html), ("txt", text)):
+        if content:
+            (folder / "cart-recovery" / f"reminder.{ending}").write_text(content, encoding="utf-8")
+    sequence = shipped()
+    step = sequence.steps[0]
+    renderer = Renderer([folder, resources.shipped_templates()])
+    return renderer.render(sequence, replace(step, subject=subject or step.subject), about or facts(KETTLE))
+
+
+def fault_of(folder: Path, *, html: str = "", text: str = "", subject: str = "") -> str:
+    with pytest.raises(TemplateError) as raised:
+        render_own(folder, html=html, text=text, subject=subject)
+    return str(raised.value)
+
+
+def words(html: str) -> str:
+    """What a reader sees of an HTML part, as one line."""
+    body = re.sub(r"<!--.*?-->", "", html.partition("<body")[2], flags=re.DOTALL)
+    return " ".join(unescape(re.sub(r"<[^>]+>", " ", body)).split())
+
+
+# The shipped mails
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_the_shipped_mails(step: str, golden: Callable[[str, str], None]) -> None:
+    mail = render(facts(KETTLE, TEA, MOSS, currency="USD"), step)
+    golden(f"mails/{step}.html", mail.html.replace("><", ">\n<"))  # a tag a line: a difference can be read
+    golden(f"mails/{step}.txt", f"Subject: {mail.subject}\n\n{mail.text}")
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_both_parts_hold_the_links_the_cart_and_the_address(step: str) -> None:
+    about = facts(KETTLE, TEA)
+    mail = render(about, step)
+    for content in (unescape(mail.html), mail.text):
+        for text in (about.recovery_link, about.unsubscribe_link, about.postal_address, "Kettle", "Tea, 250 g"):
+            assert text in content
+        assert "€79.00" in content
+        assert "€19.00" in content
+        assert "€98.00" in content
+        assert ("BACK10" in content) == (step == "offer")
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_no_claim_that_the_data_does_not_support(step: str) -> None:
+    mail = render(facts(KETTLE, TEA), step)
+    said = f"{mail.subject} {mail.text} {words(mail.html)}".lower()
+    for claim in ("hurry", "fast", "reserve", "saved", "limited", "expire", "last", "discount", "%", "stock", "free"):
+        assert claim not in said
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_no_mail_calls_a_third_party(step: str) -> None:
+    html = render(facts(KETTLE, TEA), step).html
+    urls = re.findall(r"""(?:src|href|background|action)\s*=\s*["']([^"']*)|url\(([^)]*)\)|@import\s+([^;]*)""", html)
+    hosts = {urlsplit(unescape("".join(url))).hostname for url in urls}
+    assert hosts == {"mail.example.com", "shop.example.com"}
+    assert "fonts.googleapis" not in html
+    assert "<script" not in html.lower()
+    assert "<form" not in html.lower()
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_a_long_cart_stays_below_the_size_at_which_gmail_cuts(step: str) -> None:
+    long = an_item(
+        "Extra-große handgemachte Frühstücksschale " * 5,
+        variant="mitternachtsblau " * 10,
+        quantity=12,
+        image_url=PICTURE,
+    )
+    assert len(render(facts(*[long] * 10), step).html.encode()) < 100_000
+
+
+@pytest.mark.parametrize(("count", "more"), [(1, 0), (10, 0), (11, 1), (40, 30)])
+def test_ten_lines_are_shown_and_the_rest_is_counted(count: int, more: int) -> None:
+    mail = render(facts(*[an_item(f"Thing {number:02d}") for number in range(count)]))
+    for content in (words(mail.html), mail.text):
+        assert re.findall(r"Thing \d\d", content) == [f"Thing {number:02d}" for number in range(min(count, 10))]
+        assert re.findall(r"and (\d+) more", content) == ([str(more)] if more else [])
+
+
+def test_a_line_taken_out_of_the_cart_is_not_shown() -> None:
+    mail = render(facts(KETTLE, an_item("Returned", quantity=0)))
+    assert "Returned" not in mail.text + mail.html
+
+
+def test_a_cart_without_pictures_has_no_column_for_them() -> None:
+    assert "<img" not in render(facts(TEA, MOSS)).html
+    assert "picture" not in render(facts(TEA, MOSS)).html.partition("<body")[2]
+    assert render(facts(KETTLE, TEA)).html.count('class="picture"') == 2, "a square for each, or the names do not align"
+    assert render(facts(KETTLE, TEA)).html.count("<img") == 1
+
+
+def test_a_picture_address_is_escaped_once() -> None:
+    assert f'src="{PICTURE.replace("&", "&amp;")}"' in render(facts(KETTLE)).html
+
+
+def test_a_cart_without_prices_shows_no_amount() -> None:
+    mail = render(facts(MOSS, an_item("Fern", price=None, quantity=3)))
+    for content in (words(mail.html), mail.text):
+        assert "None" not in content
+        assert "Total" not in content
+        assert "€" not in content
+    assert "Fern 3 pieces" in words(mail.html)
+    assert "- 3 × Fern\n" in mail.text
+
+
+def test_a_cart_of_which_only_the_total_is_known() -> None:
+    mail = render(facts(total=Money(Decimal("49.90"), "EUR")), "offer")
+    assert "Total €49.90" in words(mail.html)
+    assert "Enter it at the checkout.\n\nTotal: €49.90\n\nBack to my cart: " in mail.text
+    assert "left behind" not in words(mail.html)
+
+
+def test_a_shopper_without_a_name_and_a_shop_without_an_address() -> None:
+    mail = render(facts(KETTLE, first_name="", shop_url="", postal_address=""))
+    assert mail.text.startswith("You left something behind.\n")
+    assert "You left something behind" in words(mail.html)
+    assert 'href=""' not in mail.html
+
+
+@pytest.mark.parametrize("step", STEPS)
+def test_the_text_part_reads_well(step: str) -> None:
+    for about in (facts(KETTLE, TEA), facts(MOSS), facts(*[TEA] * 40), facts(total=Money(Decimal(5), "EUR"))):
+        text = render(about, step).text
+        assert "\n\n\n" not in text
+        assert not re.search(r"[ \t]\n", text)
+        assert text == text.strip() + "\n"
+
+
+# Prices
+
+
+@pytest.mark.parametrize(
+    ("amount", "currency", "locale", "written"),
+    [
+        ("1234.5", "EUR", "de_DE", "1.234,50 €"),
+        ("1234.5", "EUR", "en_US", "€1,234.50"),
+        ("1234.5", "EUR", "ja_JP", "€1,234.50"),
+        ("1234.5", "EUR", "fr_FR", "1\u202f234,50 €"),
+        ("1234", "JPY", "de_DE", "1.234 ¥"),
+        ("1234", "JPY", "en_US", "¥1,234"),
+        ("1234", "JPY", "ja_JP", "￥1,234"),
+        ("1234.5", "KWD", "de_DE", "1.234,500 KWD"),
+        ("1234.5", "KWD", "en_US", "KWD 1,234.500"),
+        ("1234.5", "KWD", "ja_JP", "KWD 1,234.500"),
+        ("1234.5", "CHF", "de_CH", "CHF 1’234.50"),
+        ("1234.5", "IQD", "en_US", "IQD 1,234.500"),  # ISO 4217 says three decimals, CLDR none
+        ("1234.5", "HUF", "de_DE", "1.234,50 HUF"),
+        ("1234.5", "XXX", "de_DE", "1.234,50"),
+        ("1234.5", "XXX", "en_US", "1,234.50"),
+        ("1234.5", "EUR", "de", "1.234,50 €"),
+        ("1234.5", "EUR", "de_ZZ", "1.234,50 €"),
+        ("1234.5", "EUR", "xx_YY", "€1,234.50"),
+        ("1234.5", "EUR", "", "€1,234.50"),
+    ],
+)
+def test_prices_are_written_as_the_shopper_writes_them(amount: str, currency: str, locale: str, written: str) -> None:
+    mail = render(facts(an_item(price=amount), currency=currency, locale=locale))
+    said = mail.text.replace("\N{NO-BREAK SPACE}", " ")
+    assert f"- Kettle: {written}\n" in said
+    assert f"Total: {written}\n" in said
+    assert f">{written}<" in mail.html.replace("\N{NO-BREAK SPACE}", " ")
+
+
+# What an export may hold
+
+
+def test_html_is_escaped_and_text_is_not() -> None:
+    mail = render(facts(an_item("<b>Bold</b> & 'more' {{ brand }}"), brand="A & B <i>", first_name="<script>alert(1)"))
+    assert "<b>Bold" not in mail.html
+    assert "&lt;b&gt;Bold&lt;/b&gt; &amp; &#39;more&#39; {{ brand }}" in mail.html
+    assert "<script" not in mail.html
+    assert "- <b>Bold</b> & 'more' {{ brand }}: €79.00\n" in mail.text
+    assert mail.subject == "You left something at A & B <i>"
+
+
+@example(name="a\x07bell, a\x0btab, a\ufffe")
+@given(name=st.text(alphabet=st.characters(codec="utf-8"), max_size=60))
+@settings(deadline=None, max_examples=60)
+def test_no_name_of_a_product_breaks_a_mail(name: str) -> None:
+    mail = render(facts(an_item(name, image_url=PICTURE), first_name=name))
+    assert mail.text.count("\n- ") == 1
+    assert mail.html.count("<img") == 1
+
+
+@pytest.mark.parametrize("name", ["Win at evil.example.com", "https://evil.example", "a@example.com", "x" * 41, "\x00"])
+def test_nobody_is_greeted_with_what_is_no_name(name: str) -> None:
+    assert render(facts(KETTLE, first_name=name)).text.startswith("You left something behind.")
+
+
+@pytest.mark.parametrize("name", ["Anna", "Jean-Luc", "J.R.", "Anna M. Ö.", "千代", "O'Brien"])
+def test_names_are_greeted(name: str) -> None:
+    assert render(facts(KETTLE, first_name=name)).text.startswith(f"{name}, you left something behind.")
+
+
+def test_a_subject_is_one_line(tmp_path: Path) -> None:
+    about = facts(an_item("Two\nlines"), brand="Fern\n & \tKettle")
+    assert render(about).subject == "You left something at Fern & Kettle"
+    assert render_own(tmp_path, subject="{{ items[0].name }}\n  at {{ brand }}", about=about).subject == (
+        "Two lines at Fern & Kettle"
+    )
+
+
+# A shop's own templates
+
+
+def test_a_file_of_the_shops_own_hides_the_shipped_one_and_no_other(tmp_path: Path) -> None:
+    mail = render_own(tmp_path, text="Own text: {{ brand }}\n")
+    assert mail.text == "Own text: Fern & Kettle\n"
+    assert mail.html == render(facts(KETTLE)).html
+    assert "shared/footer" not in mail.text
+
+
+def test_a_shared_file_can_be_hidden_too(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "footer.txt").write_text("Own footer")
+    assert render_own(tmp_path).text.endswith("Own footer\n")
+
+
+def test_an_unknown_name_is_an_error_that_says_where(tmp_path: Path) -> None:
+    assert (
+        fault_of(tmp_path, text="Hello\n\n{{ cupon }}\n") == "cart-recovery/reminder.txt, line 3: 'cupon' is undefined"
+    )
+    assert fault_of(tmp_path, text="{{ items[0].nme }}") == (
+        "cart-recovery/reminder.txt, line 1: 'dict object' has no attribute 'nme'"
+    )
+    assert fault_of(tmp_path, subject="{{ cupon }}") == "cart-recovery/reminder: subject: 'cupon' is undefined"
+
+
+def test_a_fault_in_an_included_file_names_that_file(tmp_path: Path) -> None:
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared" / "items.txt").write_text("\n{{ cupon }}")
+    assert fault_of(tmp_path) == "shared/items.txt, line 2: 'cupon' is undefined"
+
+
+def test_a_template_that_raises_is_named(tmp_path: Path) -> None:
+    assert fault_of(tmp_path, text="\n{{ 1 / 0 }}") == (
+        "cart-recovery/reminder.txt, line 2: ZeroDivisionError: division by zero"
+    )
+    assert "OverflowError" in fault_of(tmp_path, text="{% for n in range(10 ** 9) %}{% endfor %}")
+
+
+def test_a_template_that_is_none_is_named(tmp_path: Path) -> None:
+    assert fault_of(tmp_path, text="\n{% if %}").startswith("cart-recovery/reminder.txt, line 2: ")
+    assert fault_of(tmp_path, subject="{{ brand").startswith("cart-recovery/reminder: subject, line 1: ")
+    assert fault_of(tmp_path, text='{% include "shared/fotter.txt" %}') == (
+        f"shared/fotter.txt: no such template in {tmp_path} or {resources.shipped_templates()}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("mjml", "fault"),
+    [
+        ("<mjml><mj-body><mj-section></mj-body></mjml>", "not valid MJML: "),
+        ("no MJML at all", "not valid MJML: "),
+        (PAGE.format('<mj-include path="/etc/hostname" />'), "not valid MJML: <mj-include> is unknown"),
+        ("<mjml><mj-body><mj-foo>x</mj-foo></mj-body></mjml>", "not valid MJML: <mj-foo> is unknown"),
+        ('<mjml><mj-body><mj-include path="/etc/hostname" /></mj-body></mjml>', "not valid MJML: "),
+    ],
+)
+def test_broken_mjml_is_named(tmp_path: Path, mjml: str, fault: str) -> None:
+    assert fault_of(tmp_path, html=mjml).startswith(f"cart-recovery/reminder.mjml: {fault}")
+
+
+@pytest.mark.parametrize(
+    "trick",
+    [
+        "{{ ''.__class__.__mro__ }}",
+        "{{ items.__class__.__base__.__subclasses__() }}",
+        "{{ brand.__init__.__globals__ }}",
+        "{{ '{0.__class__}'.format(brand) }}",
+        "{{ (brand | attr('__class__')).__mro__ }}",
+        "{{ cycler.__init__.__globals__ }}",
+        "{{ self.__init__.__globals__ }}",
+    ],
+)
+def test_a_template_cannot_reach_beyond_its_facts(tmp_path: Path, trick: str) -> None:
+    assert "cart-recovery/reminder.txt" in fault_of(tmp_path, text=trick)
