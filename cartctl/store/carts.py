@@ -42,7 +42,7 @@ def save(
     Returns the counts and the ids of carts whose identity or activity changed.
     """
     saved = Saved()
-    people = contacts.ensure(connection, [cart.email for cart in snapshots if cart.email])
+    people = dict(contacts.ensure(connection, [cart.email for cart in snapshots if cart.email]))
     signals = [
         (people[cart.email], cart.consent, cart.consent_at or cart.updated_at) for cart in snapshots if cart.email
     ]
@@ -66,6 +66,7 @@ def save(
         else:
             if cart.updated_at == row.last_activity_at and fingerprint(cart) != row.fingerprint:
                 cart = same_moment([_snapshot(connection, row), cart])  # noqa: PLW2901 - the merged sighting replaces it
+                people.setdefault(cart.email or "", row.contact_id)
             changed.append((cart, row))
     saved.created = len(fresh)
     touched = _insert(connection, store, fresh, people)
@@ -183,6 +184,7 @@ def _columns(cart: CartSnapshot, people: Any) -> dict[str, Any]:
         "timezone": cart.timezone,
         "currency": cart.currency,
         "total_minor": Money.of(cart.worth, cart.currency).minor,
+        "total_given": cart.total is not None,
         "is_empty": cart.is_empty,
         "cart_url": cart.cart_url,
         "last_activity_at": cart.updated_at,
@@ -226,7 +228,15 @@ def fingerprint(cart: CartSnapshot) -> str:
     ]
     facts = (
         *(cart.channel, cart.email, cart.phone, cart.first_name, cart.last_name, cart.locale, cart.timezone),
-        *(cart.currency, minor(cart.worth), cart.cart_url, cart.checkout_token, cart.cart_token, items),
+        *(
+            cart.currency,
+            minor(cart.worth),
+            cart.total is not None,
+            cart.cart_url,
+            cart.checkout_token,
+            cart.cart_token,
+            items,
+        ),
     )
     return hashlib.sha256(msgspec.json.encode(facts)).hexdigest()
 
@@ -250,7 +260,7 @@ def _snapshot(connection: Connection, row: Row[Any]) -> CartSnapshot:
         locale=row.locale,
         timezone=row.timezone,
         currency=row.currency,
-        total=Money.from_minor(row.total_minor, row.currency).amount,
+        total=Money.from_minor(row.total_minor, row.currency).amount if row.total_given else None,
         cart_url=row.cart_url,
         checkout_token=row.checkout_token,
         cart_token=row.cart_token,

@@ -76,12 +76,19 @@ def _match_rows(connection: Connection, rows: list[Row[Any]], rules: PurchaseRul
         purchase = closing_purchase(cart, candidates.get(row.store, ()), slack=rules.slack)
         if purchase is None:
             continue  # a cart that was closed once is never opened again by a second look
+        # Looked at even where nothing changes: a later touch of one cart can move the credit from another.
+        affected_orders.add(purchase.order_id)
         values = _values(row, cart, purchase, rules)
         if any(row._mapping[name] != value for name, value in values.items()):  # noqa: SLF001 - its public name
             closed.append({f"new_{name}": value for name, value in values.items()} | {"cart": row.id})
-            affected_orders |= {purchase.order_id} | ({row.order_id} if row.order_id else set())
-    if not closed:
-        return []
+            affected_orders |= {row.order_id} if row.order_id else set()
+    if closed:
+        _close(connection, closed, now=now)
+    _credit(connection, sorted(affected_orders))
+    return [values["cart"] for values in closed]
+
+
+def _close(connection: Connection, closed: list[dict[str, Any]], *, now: datetime) -> None:
     names_ = [name.removeprefix("new_") for name in closed[0] if name != "cart"]
     connection.execute(
         update(carts)
@@ -89,10 +96,7 @@ def _match_rows(connection: Connection, rows: list[Row[Any]], rules: PurchaseRul
         .values({name: bindparam(f"new_{name}") for name in names_}),
         closed,
     )
-    ids = [values["cart"] for values in closed]
-    enrollments.stop_carts(connection, ids, reason="purchased", at=now)
-    _credit(connection, sorted(affected_orders))
-    return ids
+    enrollments.stop_carts(connection, [values["cart"] for values in closed], reason="purchased", at=now)
 
 
 def _candidates(connection: Connection, rows: list[Row[Any]]) -> dict[str, list[Purchase]]:

@@ -106,6 +106,7 @@ carts = Table(
     Column("timezone", String(64), nullable=False, server_default=""),
     Column("currency", String(3), nullable=False),
     Column("total_minor", BigInteger, nullable=False),
+    Column("total_given", Boolean, nullable=False),  # by the export; else it is the sum of the lines
     Column("is_empty", Boolean, nullable=False),
     Column("cart_url", Text, nullable=False, server_default=""),
     Column("created_at", UtcTime),

@@ -135,6 +135,7 @@ def upgrade() -> None:
         sa.Column("timezone", sa.String(length=64), server_default="", nullable=False),
         sa.Column("currency", sa.String(length=3), nullable=False),
         sa.Column("total_minor", sa.BigInteger(), nullable=False),
+        sa.Column("total_given", sa.Boolean(), nullable=False),
         sa.Column("is_empty", sa.Boolean(), nullable=False),
         sa.Column("cart_url", sa.Text(), server_default="", nullable=False),
         sa.Column("created_at", sa.BigInteger(), nullable=True),
