@@ -1,0 +1,354 @@
+"""cartctl.toml and the environment, checked and frozen into `Settings`. Secrets are never shown.
+
+Only cli and web call this module; everything below is handed the values it needs.
+A relative path in the file counts from the file's folder (cron starts elsewhere), one in the environment from here.
+"""
+
+import re
+import tomllib
+import typing
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from cartctl.domain.money import check_currency
+from cartctl.domain.times import QuietHours, parse_duration, zone_named
+from cartctl.errors import ConfigurationError
+from cartctl.suggest import did_you_mean
+
+FILE_NAME = "cartctl.toml"
+MAX_STORE_NAME = 60
+_OWN_VARIABLES = {"CARTCTL_CONFIG", "CARTCTL_SECRET_KEYS"}
+
+
+class Secret:
+    """A text that shows itself only when asked by name."""
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret('…')"
+
+    def __bool__(self) -> bool:
+        return bool(self._value)
+
+
+class Duration(timedelta):
+    """Written as `30m` or `48h`."""
+
+
+class Currency(str):
+    """An ISO 4217 code."""
+
+    __slots__ = ()
+
+
+class Country(str):
+    """An ISO 3166 code."""
+
+    __slots__ = ()
+
+
+class ZoneName(str):
+    """An IANA time zone."""
+
+    __slots__ = ()
+
+
+class Hours(str):
+    """A daily window, `22:00-08:00`."""
+
+    __slots__ = ()
+
+
+def _hours(**parts: int) -> Duration:
+    return Duration(**parts)
+
+
+class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename={"from_": "from"}):
+    """One table of the file."""
+
+
+class Abandonment(_Section, frozen=True):
+    idle_after: Duration = _hours(minutes=30)
+    max_age: Duration = _hours(hours=72)
+
+
+class PurchaseSettings(_Section, frozen=True):
+    slack: Duration = _hours(hours=1)
+    not_purchases: tuple[str, ...] = ("failed", "voided", "cancelled", "expired")
+
+
+class Sending(_Section, frozen=True):
+    concurrency: int = 16
+    lease: Duration = _hours(minutes=5)
+    timeout: Duration = _hours(seconds=20)
+    min_gap: Duration = _hours(hours=12)
+    grace: Duration = _hours(hours=24)
+    cap: int = 5
+    cap_window: Duration = _hours(days=7)
+    quiet_hours: Hours | None = None
+
+
+class ConsentSettings(_Section, frozen=True):
+    require: Literal["none", "not-refused", "opt-in"] = "not-refused"
+
+
+class ReportSettings(_Section, frozen=True):
+    recovery_window: Duration = _hours(days=14)
+    attribution_window: Duration = _hours(days=5)
+
+
+class SendgridSettings(_Section, frozen=True):
+    api_key: Secret = Secret("")
+    host: str = "https://api.sendgrid.com"
+    sandbox: bool = False
+    ca_file: str | None = None
+
+
+class Store(_Section, frozen=True):
+    hosts: tuple[str, ...] = ()
+    currency: Currency | None = None
+    timezone: ZoneName | None = None
+    country: Country | None = None
+    brand: str | None = None
+    url: str | None = None
+
+
+class Settings(_Section, frozen=True):
+    """All of cartctl.toml. The README's configuration reference lists every key."""
+
+    transport: Literal["outbox", "sendgrid"] = "outbox"
+    database: Secret = Secret("sqlite:///cartctl.db")
+    outbox: str = "outbox"
+    templates: str | None = None
+    base_url: str = "http://localhost:8000"
+    from_: str | None = None
+    reply_to: str | None = None
+    postal_address: str | None = None
+    timezone: ZoneName = ZoneName("UTC")
+    abandonment: Abandonment = Abandonment()
+    purchase: PurchaseSettings = PurchaseSettings()
+    sending: Sending = Sending()
+    consent: ConsentSettings = ConsentSettings()
+    report: ReportSettings = ReportSettings()
+    sendgrid: SendgridSettings = SendgridSettings()
+    coupons: dict[str, str] = {}
+    stores: dict[str, Store] = {}
+
+    def store(self, name: str) -> Store:
+        return self.stores.get(name, Store())
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """The settings, where they came from, and the keys that the environment brings."""
+
+    settings: Settings
+    file: Path | None
+    secret_keys: tuple[str, ...] = field(repr=False)
+    from_environment: frozenset[str] = frozenset()
+    """The keys of the first level that the environment brought."""
+
+    def folder(self, key: str) -> Path:
+        """Return what a relative path in `key` counts from."""
+        return self.file.parent if self.file and key not in self.from_environment else Path()
+
+    @property
+    def database_url(self) -> str:
+        """The URL with a SQLite file's path made whole. It may hold a password: never print it."""
+        url = self.settings.database.reveal()
+        path = url.removeprefix("sqlite:///")
+        if path == url or not path or path.startswith((":memory:", "/", "file:")):
+            return url
+        return f"sqlite:///{self.folder('database') / path}"
+
+    @property
+    def database_is_missing(self) -> bool:
+        """Whether it is a SQLite file that does not exist yet."""
+        scheme, _, path = self.database_url.partition("?")[0].partition(":///")
+        return scheme.startswith("sqlite") and bool(path) and path != ":memory:" and not Path(path).exists()
+
+    @property
+    def lock_file(self) -> Path:
+        """Beside a SQLite database; for a server, beside the configuration."""
+        scheme, _, path = self.database_url.partition("?")[0].partition(":///")
+        return Path(f"{path}.lock") if scheme.startswith("sqlite") and path else self.folder("") / "cartctl.lock"
+
+    @property
+    def outbox_folder(self) -> Path:
+        return self.folder("outbox") / self.settings.outbox
+
+    @property
+    def templates_folder(self) -> Path | None:
+        return self.folder("templates") / self.settings.templates if self.settings.templates else None
+
+
+def load(*, file: Path | None, environment: Mapping[str, str], folder: Path) -> Loaded:
+    """Read the configuration: `file`, else CARTCTL_CONFIG, else `folder`/cartctl.toml, else defaults.
+
+    Environment variables win over the file. Raises ConfigurationError, which names the key, the place and what was
+    probably meant.
+    """
+    path = file or (Path(environment["CARTCTL_CONFIG"]) if environment.get("CARTCTL_CONFIG") else None)
+    if path is None and (folder / FILE_NAME).exists():
+        path = folder / FILE_NAME
+    data = _read(path) if path else {}
+    where = str(path) if path else "configuration"
+    _check_keys(data, Settings, where)
+    variables: dict[str, str] = {}
+    for variable, keys, value in _from_environment(environment):
+        variables[".".join(keys)] = variable
+        _put(data, keys, value, variable)
+        _check_keys(data, Settings, f"environment: {variable}")
+    try:
+        settings = msgspec.convert(data, Settings, strict=False, dec_hook=_decode)
+    except msgspec.ValidationError as error:
+        key, complaint = _readable(error, data)
+        raise ConfigurationError(f"{_origin(key, where, variables)}: {complaint}") from None
+    for key, complaint in _wrong_values(settings):
+        raise ConfigurationError(f"{_origin(key, where, variables)}: {key}: {complaint}")
+    secret_keys = tuple(key.strip() for key in environment.get("CARTCTL_SECRET_KEYS", "").split(",") if key.strip())
+    brought = frozenset(key.partition(".")[0] for key in variables)
+    return Loaded(settings, path.resolve() if path else None, secret_keys, brought)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8-sig"))
+    except FileNotFoundError:
+        raise ConfigurationError(f"{path}: no such file (`cartctl init` writes one)") from None
+    except UnicodeDecodeError:
+        raise ConfigurationError(f"{path}: is not UTF-8: save it as UTF-8") from None
+    except OSError as error:
+        raise ConfigurationError(f"{path}: cannot be read: {error.strerror}") from None
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{path}: not valid TOML: {error}") from None
+
+
+def _check_keys(data: Mapping[str, Any], section: type[msgspec.Struct], where: str, prefix: str = "") -> None:
+    """Refuse unknown keys before anything else, with what was probably meant."""
+    fields = {field.encode_name: field.type for field in msgspec.structs.fields(section)}
+    for key, value in data.items():
+        if key not in fields:
+            raise ConfigurationError(f'{where}: unknown key "{prefix}{key}"{did_you_mean(key, fields)}')
+        inner: Any = fields[key]
+        if not isinstance(value, dict):
+            continue
+        if isinstance(inner, type) and issubclass(inner, msgspec.Struct):
+            _check_keys(value, inner, where, f"{prefix}{key}.")
+        elif key == "stores":
+            for name, table in value.items():
+                if isinstance(table, dict):
+                    _check_keys(table, Store, where, f"stores.{name}.")
+
+
+def _from_environment(environment: Mapping[str, str]) -> typing.Iterator[tuple[str, list[str], Any]]:
+    """Yield (variable, keys, value): CARTCTL_SENDING__CAP=3 is `cap` in `[sending]`."""
+    if environment.get("DATABASE_URL"):
+        yield "DATABASE_URL", ["database"], environment["DATABASE_URL"]
+    if environment.get("SENDGRID_API_KEY"):
+        yield "SENDGRID_API_KEY", ["sendgrid", "api_key"], environment["SENDGRID_API_KEY"]
+    fields = {field.encode_name: field.type for field in msgspec.structs.fields(Settings)}
+    for variable, text in sorted(environment.items()):
+        if not variable.startswith("CARTCTL_") or variable in _OWN_VARIABLES or variable.startswith("CARTCTL_TEST_"):
+            continue
+        keys = [part.lower() for part in variable.removeprefix("CARTCTL_").split("__")]
+        if keys[0] not in fields:
+            known = [f"CARTCTL_{name.upper()}" for name in fields]
+            raise ConfigurationError(f"environment: unknown variable {variable}{did_you_mean(variable, known)}")
+        yield variable, keys, _environment_value(variable, text)
+
+
+def _environment_value(variable: str, text: str) -> Any:
+    if not text.startswith(("[", "{")):
+        return text
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"environment: {variable}: not a TOML value: {error}") from None
+
+
+def _put(data: dict[str, Any], keys: list[str], value: Any, variable: str) -> None:
+    *tables, last = keys
+    for key in tables:
+        data = data.setdefault(key, {})
+        if not isinstance(data, dict):
+            raise ConfigurationError(f"environment: {variable}: {key} is no table")
+    data[last] = value
+
+
+def _decode(kind: type, value: Any) -> Any:
+    if not isinstance(value, str):
+        raise ValueError(f"expected a text, got {type(value).__name__}")  # not the value: it may be a secret
+    if kind is Secret:
+        return Secret(value)
+    if kind is Duration:
+        return Duration(seconds=parse_duration(value).total_seconds())
+    if kind is Hours:
+        QuietHours.parse(value)
+        return Hours(value)
+    if kind is Currency:
+        return Currency(check_currency(value))
+    if kind is Country:
+        if not re.fullmatch("[A-Za-z]{2}", value):
+            raise ValueError(f'"{value}" is no ISO 3166 country code (two letters, such as DE)')
+        return Country(value.upper())
+    if kind is ZoneName:
+        return ZoneName(zone_named(value).key)
+    raise NotImplementedError(kind)
+
+
+def _origin(key: str, where: str, variables: Mapping[str, str]) -> str:
+    """Say who brought a key: the variable that set it (or the table around it), else the file."""
+    for dotted, variable in variables.items():
+        if f"{key}.".startswith(f"{dotted}."):
+            return f"environment: {variable}"
+    return where
+
+
+def _readable(error: msgspec.ValidationError, data: Mapping[str, Any]) -> tuple[str, str]:
+    """Turn "Expected `int`, got `str` - at `$.sending.cap`" into (key, "sending.cap: expected int, got str")."""
+    text, _, place = str(error).replace("`", "").partition(" - at $.")
+    text = text[:1].lower() + text[1:].replace("object", "table").replace(" | null", "")
+    table, unnamed, rest = place.partition("[...]")
+    if unnamed and isinstance(data.get(table), dict):
+        place = f"{table}.{_wrong_entry(table, data[table])}{rest}"
+    if "enum value" in text:
+        kind: Any = Settings
+        for key in place.split("."):
+            kind = next(f.type for f in msgspec.structs.fields(kind) if f.encode_name == key)
+        wrong = text.partition("'")[2].rstrip("'")
+        text = f'unknown value "{wrong}"{did_you_mean(wrong, typing.get_args(kind))}'
+    return place, f"{place}: {text}" if place else text
+
+
+def _wrong_entry(table: str, entries: Mapping[str, Any]) -> str:
+    """The error does not say which entry of a table it means: the first that is refused on its own."""
+    for name, value in entries.items():
+        try:
+            msgspec.convert({table: {name: value}}, Settings, strict=False, dec_hook=_decode)
+        except msgspec.ValidationError:
+            return name
+    return "…"
+
+
+def _wrong_values(settings: Settings) -> typing.Iterator[tuple[str, str]]:
+    """Yield (key, complaint) for what has the right type and cannot be meant."""
+    sending = settings.sending
+    for name, number, low, high in (("concurrency", sending.concurrency, 1, 256), ("cap", sending.cap, 0, 1000)):
+        if not low <= number <= high:
+            yield f"sending.{name}", f"{number} is not between {low} and {high}"
+    if not settings.base_url.startswith(("http://", "https://")):
+        yield "base_url", f'"{settings.base_url}" is no URL (https://mail.example.com is)'
+    for name in settings.stores:
+        if not 1 <= len(name) <= MAX_STORE_NAME:
+            yield f"stores.{name}", f"a store's name has 1 to {MAX_STORE_NAME} characters"

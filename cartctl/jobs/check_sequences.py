@@ -1,0 +1,110 @@
+"""Render every step of every sequence on sample carts, odd ones among them, and name what fails.
+
+A template that fails does so here, before a sequence runs, and not in a shopper's mail.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from cartctl.domain.carts import Item
+from cartctl.domain.money import Money, total
+from cartctl.domain.sequences import Sequence
+from cartctl.errors import TemplateError
+from cartctl.mail.facts import MailFacts, Rendered
+from cartctl.mail.render import Renderer
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """What was rendered; `problems` keep mails from being sent, `hints` do not."""
+
+    steps: int
+    rendered: int
+    problems: tuple[str, ...]
+    hints: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "steps": self.steps,
+            "rendered": self.rendered,
+            "problems": list(self.problems),
+            "hints": list(self.hints),
+        }
+
+
+def run(sequences: Mapping[str, Sequence], renderer: Renderer, *, coupons: Mapping[str, str]) -> Check:
+    """Render all steps. Each problem names the template or the step, the fault, and the first sample that shows it."""
+    problems: dict[str, str] = {}
+    hints: list[str] = []
+    steps = rendered = 0
+    for sequence in sequences.values():
+        for step in sequence.steps:
+            steps += 1
+            where = f"{sequence.name}/{step.key}"
+            if step.coupon and step.coupon not in coupons:
+                hints.append(f"{where}: no [coupons] {step.coupon} is configured: the step is skipped")
+            code = coupons.get(step.coupon, "SAMPLE10") if step.coupon else ""
+            for name, facts in sample_carts(coupon=code).items():
+                try:
+                    mail = renderer.render(sequence, step, facts)
+                except TemplateError as error:
+                    problems.setdefault(str(error), name)
+                    continue
+                rendered += 1
+                for fault in _missing(mail, facts):
+                    problems.setdefault(f"{where}: {fault}", name)
+    named = tuple(f"{problem} (sample cart: {name})" for problem, name in problems.items())
+    return Check(steps, rendered, named, tuple(hints))
+
+
+def _missing(mail: Rendered, facts: MailFacts) -> Iterator[str]:
+    """Name what every mail must hold and this one does not."""
+    needed = {
+        "recovery link": facts.recovery_link,
+        "unsubscribe link": facts.unsubscribe_link,
+        "postal address": facts.postal_address,
+    }
+    for part, content in (("HTML", mail.html), ("text", mail.text)):
+        for what, text in needed.items():
+            if text not in content:
+                yield f"the {part} part has no {what}"
+    if not mail.subject:
+        yield "the subject is empty"
+
+
+def sample_carts(*, coupon: str) -> dict[str, MailFacts]:
+    """Return invented carts: the usual one, and those that break careless templates."""
+    mug = Item(name="Blue mug", variant="large", sku="MUG-L", quantity=2, unit_price=Decimal("12.50"))
+    pictured = Item(name="Tea, 250 g", unit_price=Decimal("5.00"), image_url="https://shop.example.com/tea.png")
+    bare = Item(name="A thing without price, picture or variant")
+    long = Item(name="Ünïcode <b>& markup</b> " * 12, unit_price=Decimal(1))
+    return {
+        "usual": _facts("Anna", (mug, pictured), "EUR", "de_DE", coupon),
+        "bare": replace(_facts("", (bare,), "XXX", "", coupon), shop_url=""),
+        "forty lines": _facts("Bo", (mug,) * 40, "JPY", "ja_JP", coupon),
+        "markup and length": _facts("<script>", (long,), "KWD", "ar_KW", coupon),
+        "total only": _facts("Cleo", (), "USD", "en_US", coupon, amount="49.90"),
+    }
+
+
+def _facts(
+    first_name: str, items: tuple[Item, ...], currency: str, locale: str, coupon: str, *, amount: str | None = None
+) -> MailFacts:
+    lines = [Money.of(item.unit_price, currency) * item.quantity for item in items if item.unit_price is not None]
+    return MailFacts(
+        first_name=first_name,
+        items=items,
+        currency=currency,
+        total=Money.of(Decimal(amount), currency) if amount else total(lines, currency),
+        locale=locale,
+        brand="Example Shop",
+        shop_url="https://shop.example.com",
+        postal_address="Example Shop, 1 Example Street, Exampletown",
+        recovery_link="https://mail.example.com/r/sample-token",
+        unsubscribe_link="https://mail.example.com/u/sample-token",
+        link_valid_until=datetime(2026, 12, 24, tzinfo=UTC),
+        coupon=coupon,
+    )

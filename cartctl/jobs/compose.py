@@ -1,0 +1,104 @@
+"""From claimed messages to rendered mails: gathers what the templates may say, and renders outside any transaction."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import Connection, Row, select
+
+from cartctl.domain.carts import Item
+from cartctl.domain.money import Money
+from cartctl.domain.sequences import Sequence as MailSequence
+from cartctl.domain.sequences import Step
+from cartctl.jobs.rules import Rules
+from cartctl.mail.facts import MailFacts
+from cartctl.mail.message import OutgoingMessage
+from cartctl.store import carts
+from cartctl.store.tables import carts as carts_table
+from cartctl.store.tables import contacts, enrollments
+
+if TYPE_CHECKING:  # Jinja2 and itsdangerous are loaded by whoever builds these: a tick without mail needs neither
+    from cartctl.mail.links import Links
+    from cartctl.mail.render import Renderer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sender:
+    """Who the mail is from, and what its footer says."""
+
+    sender: str
+    reply_to: str | None
+    postal_address: str
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """What one message is about."""
+
+    row: Row[Any]
+    items: tuple[Item, ...]
+
+
+def load(connection: Connection, message_rows: Sequence[Row[Any]]) -> dict[int, Content]:
+    """Read cart, contact and items of messages, by message id."""
+    by_enrollment = {row.enrollment_id: row.id for row in message_rows}
+    rows = connection.execute(
+        select(
+            enrollments.c.id.label("enrollment_id"), enrollments.c.sequence, contacts.c.email_normalised, carts_table
+        )
+        .join(carts_table, carts_table.c.id == enrollments.c.cart_id)
+        .join(contacts, contacts.c.id == enrollments.c.contact_id)
+        .where(enrollments.c.id.in_(by_enrollment))
+    ).all()
+    lines = carts.items(connection, [row.id for row in rows], {row.id: row.currency for row in rows})
+    return {by_enrollment[row.enrollment_id]: Content(row, lines[row.id]) for row in rows}
+
+
+class Composer:
+    """Turns a message's content into a mail that is ready to leave."""
+
+    def __init__(self, renderer: "Renderer", links: "Links", sender: Sender, rules: Rules) -> None:
+        self._renderer, self._links, self._sender, self._rules = renderer, links, sender, rules
+
+    def compose(
+        self, message_id: int, sequence: MailSequence, step: Step, content: Content, *, now: datetime
+    ) -> OutgoingMessage:
+        """Render one step for one cart. Raises TemplateError."""
+        row = content.row
+        recovery = self._links.link("recover", message_id, now=now)
+        unsubscribe = self._links.link("unsubscribe", message_id, now=now)
+        store = self._rules.store(row.store)
+        facts = MailFacts(
+            first_name=row.first_name,
+            items=content.items,
+            currency=row.currency,
+            total=Money.from_minor(row.total_minor, row.currency),
+            locale=row.locale,
+            brand=store.brand,
+            shop_url=store.url,
+            postal_address=self._sender.postal_address,
+            recovery_link=recovery,
+            unsubscribe_link=unsubscribe,
+            link_valid_until=now + self._links.valid_for,
+            coupon=self._rules.coupon_code(step.coupon) or "",
+        )
+        rendered = self._renderer.render(sequence, step, facts)
+        return OutgoingMessage(
+            id=message_id,
+            sequence=sequence.name,
+            step=step.key,
+            sender=self._sender.sender,
+            reply_to=self._sender.reply_to,
+            to=row.email_normalised,
+            subject=rendered.subject,
+            html=rendered.html,
+            text=rendered.text,
+            headers=unsubscribe_headers(unsubscribe),
+            date=now,
+        )
+
+
+def unsubscribe_headers(link: str) -> Mapping[str, str]:
+    """One-click unsubscribe, RFC 8058 section 3.1: both headers, and the link needs no log-in."""
+    return {"List-Unsubscribe": f"<{link}>", "List-Unsubscribe-Post": "List-Unsubscribe=One-Click"}

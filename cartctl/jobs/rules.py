@@ -1,0 +1,50 @@
+"""The shop's rules and surroundings, as the jobs are handed them: settings without their source."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta, tzinfo
+
+from cartctl.domain.decide import TimeRules
+from cartctl.domain.purchases import PurchaseRules
+from cartctl.domain.sequences import Sequence
+from cartctl.domain.times import zone_named
+
+Clock = Callable[[], datetime]
+"""Returns now, aware UTC; read once a chunk."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreFacts:
+    """What mails and rules need to know of one store."""
+
+    brand: str
+    url: str
+    zone: tzinfo
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """Everything that decides who is written to, and when."""
+
+    purchase: PurchaseRules
+    time: TimeRules
+    max_age: timedelta
+    lease: timedelta
+    consent_required: str
+    coupons: Mapping[str, str]
+    sequences: Mapping[str, Sequence]
+    stores: Mapping[str, StoreFacts]
+    default_store: StoreFacts
+
+    def store(self, name: str) -> StoreFacts:
+        return self.stores.get(name, self.default_store)
+
+    def zone(self, store: str, cart_timezone: str) -> tzinfo:
+        """The shopper's zone: the cart's, if this machine knows it, else the store's."""
+        try:
+            return zone_named(cart_timezone) if cart_timezone else self.store(store).zone
+        except ValueError:
+            return self.store(store).zone
+
+    def coupon_code(self, name: str | None) -> str | None:
+        return self.coupons.get(name) if name else None

@@ -1,0 +1,55 @@
+"""The job cron runs: detect, enroll, send what is due.
+
+1. Note the run.                                        store.imports
+2. Mark idle carts, enroll the newly abandoned ones.     jobs.detect
+3. Reap, claim, render, gate, send, settle.              jobs.send_due
+4. Note how it went.
+"""
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from cartctl.jobs import detect, send_due
+from cartctl.jobs.detect import Detected
+from cartctl.jobs.send_due import SendJob, Sent
+from cartctl.store import imports
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """What one run did."""
+
+    detected: Detected
+    sent: Sent
+
+    @property
+    def has_problems(self) -> bool:
+        return bool(self.sent.problems)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the documented JSON object."""
+        sent = self.sent
+        cancelled = sent.cancelled + Counter(superseded=self.detected.superseded)
+        return {
+            "detected": self.detected.total,
+            "expired": self.detected.expired,
+            "enrolled": self.detected.enrolled,
+            "sent": sent.sent,
+            "deferred": sum(sent.deferred.values()),
+            "retried": sent.retried,
+            "failed": sent.failed,
+            "unknown": sent.unknown,
+            "skipped": dict(sorted(sent.skipped.items())),
+            "cancelled": dict(sorted(cancelled.items())),
+        }
+
+
+def run(job: SendJob) -> RunResult:
+    """Do all of it once. Raises TransportConfigurationError when the provider refuses the key."""
+    with job.database.write() as connection:
+        run_id = imports.run_started(connection, "run-due", at=job.clock())
+    result = RunResult(detect.run(job.database, rules=job.rules, clock=job.clock), send_due.run(job))
+    with job.database.write() as connection:
+        imports.run_finished(connection, run_id, result.as_json(), at=job.clock())
+    return result

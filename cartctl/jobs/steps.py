@@ -1,0 +1,48 @@
+"""Putting the next step of an enrollment into the queue. Called wherever an enrollment begins, resumes, or has had a
+step: so a live enrollment always has exactly one open message, or is finished.
+"""
+
+from collections.abc import Sequence as Ordered
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from cartctl.domain.decide import due
+from cartctl.jobs.rules import Rules
+from cartctl.store import enrollments, messages
+from cartctl.store.messages import Planned
+
+
+def schedule_next(connection: Connection, enrollment_ids: Ordered[int], rules: Rules, *, now: datetime) -> None:
+    """Schedule the next step of each live enrollment, or finish it when there is none."""
+    if not enrollment_ids:
+        return
+    rows = [row for row in enrollments.with_cart(connection, enrollment_ids) if row.status == enrollments.LIVE]
+    done = messages.done_steps(connection, [row.id for row in rows])
+    reached = messages.reached(connection, sorted({row.contact_id for row in rows}), latest=rules.time.cap)
+    planned: list[Planned] = []
+    finished: list[int] = []
+    for row in rows:
+        sequence = rules.sequences.get(row.sequence)
+        if sequence is None:
+            enrollments.stop(connection, [row.id], reason="sequence-removed", at=now)
+            continue
+        step = sequence.next_step(done[row.id])
+        if step is None:
+            finished.append(row.id)
+            continue
+        when = due(
+            step,
+            abandoned_at=row.abandoned_at,
+            enrolled_at=row.resumed_at or row.enrolled_at,
+            reached=reached[row.contact_id],
+            rules=rules.time,
+            zone=rules.zone(row.store, row.timezone),
+        )
+        planned.append(
+            Planned(
+                enrollment_id=row.id, contact_id=row.contact_id, step=step.key, due_at=when.at, reason=when.moved_by
+            )
+        )
+    enrollments.finish(connection, finished, at=now)
+    messages.schedule(connection, planned, at=now)

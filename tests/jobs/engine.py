@@ -1,0 +1,137 @@
+"""The sending loop with a transport that answers as it is told: one cart a call, time set by hand."""
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import select
+
+from cartctl import config
+from cartctl.cli import wiring
+from cartctl.domain.purchases import PurchaseRules
+from cartctl.importers.records import Context
+from cartctl.jobs import import_carts, import_orders, run_due
+from cartctl.jobs.compose import Composer
+from cartctl.jobs.importing import Options
+from cartctl.jobs.run_due import RunResult
+from cartctl.jobs.send_due import Equipment, SendJob
+from cartctl.mail.links import Links
+from cartctl.mail.message import Accepted, Answer, OutgoingMessage
+from cartctl.mail.render import Renderer
+from cartctl.store.database import Database, EngineDatabase
+from cartctl.store.tables import enrollments, message_transitions, messages
+from tests.shop import at, write_csv
+
+RULES = wiring.rules(
+    config.load(file=None, environment={"CARTCTL_COUPONS": '{recovery10 = "BACK10"}'}, folder=Path("/nowhere"))
+)
+PURCHASE = PurchaseRules(slack=timedelta(hours=1), idle_after=timedelta(minutes=30))
+HASHING_KEY = b"a key for tests"
+
+
+class Provider:
+    """A transport for tests: keeps what it was given, and answers with what `answer` returns or raises."""
+
+    delivers = True
+
+    def __init__(self, answer: Callable[[OutgoingMessage], Answer] | None = None, *, name: str = "sendgrid") -> None:
+        self.name = name
+        self.given: list[OutgoingMessage] = []
+        self.answer = answer or (lambda mail: Accepted(f"receipt-{mail.id}"))
+
+    def send(self, message: OutgoingMessage) -> Answer:
+        self.given.append(message)
+        return self.answer(message)
+
+
+class Killed(BaseException):
+    """Stands for a process that dies at this point: nothing below catches it."""
+
+
+class Watched(Composer):
+    """A composer that lets something happen while it renders: between claim and gate."""
+
+    meanwhile: Callable[[], None]
+
+    def compose(self, *arguments: Any, **options: Any) -> OutgoingMessage:
+        mail = super().compose(*arguments, **options)
+        self.meanwhile()
+        return mail
+
+
+class Engine:
+    """A shop driven through its jobs, with a provider of the test's own."""
+
+    def __init__(self, database: EngineDatabase, folder: Path, provider: Provider | None = None) -> None:
+        self.database, self.folder = database, folder
+        self.provider = provider or Provider()
+        self.rules = RULES
+        self.while_rendering: Callable[[], None] = lambda: None
+        self._files = 0
+
+    def carts(self, *rows: dict[str, str], when: str = "5m") -> None:
+        import_carts.run(self.database, self._file(rows), options=self._options, rules=PURCHASE, now=at(when))
+
+    def orders(self, *rows: dict[str, str], when: str) -> None:
+        import_orders.run(
+            self.database,
+            self._file(rows),
+            options=self._options,
+            rules=PURCHASE,
+            not_purchases=frozenset({"cancelled"}),
+            now=at(when),
+        )
+
+    @property
+    def _options(self) -> Options:
+        return Options(context=Context("main"), rejects_folder=self.folder)
+
+    def _file(self, rows: tuple[dict[str, str], ...]) -> Path:
+        self._files += 1
+        return write_csv(self.folder / f"file-{self._files}.csv", *rows)
+
+    def run(self, when: str, **changes: Any) -> RunResult:
+        job = SendJob(
+            database=self.database, rules=self.rules, clock=lambda: at(when), equip=self._equip, concurrency=4
+        )
+        return run_due.run(replace(job, **changes))
+
+    def _equip(self, database: Database) -> Equipment:
+        composer = Watched(
+            Renderer(wiring.template_folders(config.load(file=None, environment={}, folder=Path("/nowhere")))),
+            Links("https://mail.example.com", ["key"]),
+            wiring.sender(config.load(file=None, environment={}, folder=Path("/nowhere"))),
+            self.rules,
+        )
+        composer.meanwhile = self.while_rendering
+        return Equipment(
+            transport=self.provider,
+            composer=composer,
+            executor=ThreadPoolExecutor(4),
+            hashing_key=HASHING_KEY,
+        )
+
+    @property
+    def states(self) -> list[tuple[str, str, str]]:
+        """(step, state, reason) of all messages, oldest first."""
+        with self.database.read() as connection:
+            rows = connection.execute(select(messages).order_by(messages.c.id)).all()
+        return [(row.step, row.state, row.reason) for row in rows]
+
+    @property
+    def live(self) -> list[str]:
+        """The statuses of all enrollments."""
+        with self.database.read() as connection:
+            return list(connection.execute(select(enrollments.c.status).order_by(enrollments.c.id)).scalars())
+
+    def transitions(self, message_id: int) -> list[tuple[str, str, str]]:
+        with self.database.read() as connection:
+            rows = connection.execute(
+                select(message_transitions)
+                .where(message_transitions.c.message_id == message_id)
+                .order_by(message_transitions.c.id)
+            ).all()
+        return [(row.from_state, row.to_state, row.reason) for row in rows]
