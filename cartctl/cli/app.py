@@ -1,0 +1,47 @@
+"""All commands, under one name. The order here is the order in `cartctl --help`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cartctl import __version__
+from cartctl.cli import database, demo, detecting, importing, reporting, sequences, setup
+from cartctl.cli.options import Verbose
+from cartctl.cli.session import State
+
+app = typer.Typer(
+    help="Win back abandoned carts: import, detect, mail at the right moment, stop at the purchase, report.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # its tracebacks would show local variables, and so addresses and keys
+)
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"cartctl {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    ctx: typer.Context,
+    config: Annotated[
+        Path | None, typer.Option(help="The configuration; else CARTCTL_CONFIG, else ./cartctl.toml.")
+    ] = None,
+    verbose: Verbose = False,
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
+) -> None:
+    """Keep what stands before the command."""
+    ctx.obj = State(config, verbose=verbose)
+
+
+app.command("init")(setup.init)
+app.command("demo")(demo.demo)
+app.add_typer(importing.app, name="import")
+app.command("detect")(detecting.detect)
+app.command("run-due")(detecting.run_due)
+app.command("report")(reporting.report)
+app.add_typer(sequences.app, name="sequences")
+app.add_typer(database.app, name="db")

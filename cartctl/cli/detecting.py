@@ -1,0 +1,47 @@
+"""`cartctl detect` and `cartctl run-due`, as Typer sees them."""
+
+from typing import Annotated
+
+import typer
+
+from cartctl.cli import wiring
+from cartctl.cli.options import AsJson, At, Verbose, state_of
+from cartctl.cli.session import clock, print_json, read_at
+from cartctl.cli.tick import tick
+from cartctl.jobs import detect as detect_job
+
+
+def detect(ctx: typer.Context, at: At = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
+    """Mark the carts that were left behind. `run-due` does this too, and then sends."""
+    state = state_of(ctx, verbose=verbose)
+    moment = read_at(at)
+    rules = wiring.rules(state.loaded)
+    with state.database(at=moment) as database:
+        found = detect_job.abandon(database, rules=rules, clock=clock(moment))
+    if as_json:
+        print_json({"detected": found.total, "abandoned": found.abandoned, "expired": found.expired})
+    else:
+        state.say(f"{found.abandoned} carts abandoned, {found.expired} too old to be written to")
+
+
+def run_due(
+    ctx: typer.Context,
+    limit: Annotated[int | None, typer.Option(min=1, help="Send at most so many messages.")] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would go to whom and why; change nothing.")
+    ] = False,
+    show_addresses: Annotated[bool, typer.Option("--show-addresses", help="With --dry-run: whole addresses.")] = False,
+    at: At = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Detect, enroll, and send what is due: the job for cron, every 5 minutes."""
+    exit_code = tick(
+        state_of(ctx, verbose=verbose),
+        limit=limit,
+        dry_run=dry_run,
+        show_addresses=show_addresses,
+        at=read_at(at),
+        as_json=as_json,
+    )
+    raise typer.Exit(exit_code)

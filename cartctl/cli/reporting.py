@@ -1,0 +1,69 @@
+"""`cartctl report`."""
+
+import re
+from datetime import date, datetime
+from typing import Annotated
+
+import typer
+
+from cartctl.cli import wiring
+from cartctl.cli.options import AsJson, At, state_of
+from cartctl.cli.session import clock, print_json, read_at
+from cartctl.domain.times import NoOffsetError, format_duration, parse_duration, parse_instant
+from cartctl.errors import UsageError
+
+
+def report(
+    ctx: typer.Context,
+    since: Annotated[str | None, typer.Option(help="2026-11-01 (store's zone), a time with offset, or 30d.")] = None,
+    until: Annotated[str | None, typer.Option(help="The same; exclusive.")] = None,
+    include_outbox: Annotated[
+        bool, typer.Option("--include-outbox", help="Count messages that only went to the outbox, too.")
+    ] = False,
+    at: At = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell what was abandoned, what came back, and what that was worth."""
+    from cartctl.jobs import report as report_job
+
+    state = state_of(ctx)
+    settings = state.loaded.settings
+    moment = read_at(at)
+    now = moment or clock(None)()
+    rules = wiring.rules(state.loaded)
+    with state.database(at=moment, writes=False) as database:
+        result = report_job.run(
+            database,
+            rules=rules,
+            since=_bound(since, "--since", now),
+            until=_bound(until, "--until", now),
+            recovery_window=settings.report.recovery_window,
+            attribution_window=settings.report.attribution_window,
+            include_outbox=include_outbox or not wiring.delivers(settings),
+        )
+    if as_json:
+        print_json(result.as_json())
+        return
+    from cartctl.cli.tables import show_report
+
+    show_report(
+        result,
+        recovery_window=format_duration(settings.report.recovery_window),
+        attribution_window=format_duration(settings.report.attribution_window),
+    )
+
+
+def _bound(text: str | None, option: str, now: datetime) -> date | datetime | None:
+    """Read a bound of the period: a date, a time with its offset, or how long ago."""
+    if text is None:
+        return None
+    try:
+        if re.fullmatch(r"\d{4}-\d\d-\d\d", text.strip()):
+            return date.fromisoformat(text.strip())
+        if re.fullmatch(r"(\d+[smhd])+", text.strip()):
+            return now - parse_duration(text)
+        return parse_instant(text)
+    except NoOffsetError as error:
+        raise UsageError(f"{option}: {error}: append one, such as Z or +01:00, or name a date") from None
+    except ValueError as error:
+        raise UsageError(f"{option}: {error} (2026-11-01 and 30d are, too)") from None

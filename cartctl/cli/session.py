@@ -1,0 +1,108 @@
+"""What every command needs: the configuration, the clock, the database, and a way to speak.
+
+This is where the clock and the environment are read; commands hand them on. No Typer here: see `cli.main`.
+"""
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cartctl import config
+from cartctl.domain.times import YEARS, NoOffsetError, parse_instant
+from cartctl.errors import LockHeldError, UsageError
+from cartctl.store.database import EngineDatabase, open_database
+
+
+class State:
+    """What stood before the command; the configuration is read at first use."""
+
+    def __init__(self, config_file: Path | None, *, verbose: bool) -> None:
+        self._config_file = config_file
+        self.verbose = verbose
+        self._loaded: config.Loaded | None = None
+
+    @property
+    def loaded(self) -> config.Loaded:
+        if self._loaded is None:
+            self._loaded = config.load(file=self._config_file, environment=os.environ, folder=Path())
+        return self._loaded
+
+    @contextmanager
+    def database(self, *, at: datetime | None = None, writes: bool = True) -> Iterator[EngineDatabase]:
+        """Open the database. Written under `--at` it becomes a rehearsal for good, so a shop's own is refused.
+
+        Without `writes` a SQLite file that does not exist is not made: an empty database in memory stands in for it.
+        """
+        from cartctl.cli.wiring import delivers
+
+        rehearsal = at is not None and writes
+        if rehearsal and delivers(self.loaded.settings):
+            raise UsageError(
+                f'--at: transport = "{self.loaded.settings.transport}" sends real mail, and a database written '
+                'under --at must never do that: rehearse with transport = "outbox" and another database'
+            )
+        url = self.loaded.database_url
+        if not writes and self.loaded.database_is_missing:
+            url = "sqlite://"
+        database = open_database(url, rehearsal_since=datetime.now(UTC) if rehearsal else None)
+        try:
+            yield database
+        finally:
+            database.close()
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Let one run at a time through. It saves work; correctness does not rest on it."""
+        from filelock import FileLock, Timeout
+
+        path = self.loaded.lock_file
+        try:
+            with FileLock(path, timeout=0):
+                yield
+        except Timeout:
+            raise LockHeldError(f"another run is at work (it holds {path}): nothing was done") from None
+        except PermissionError:
+            raise UsageError(f"{path}: the lock file cannot be written: check the folder's owner and rights") from None
+
+    def say(self, text: str) -> None:
+        """Print what is good to know: with -v, or to a person at a terminal; cron mails whatever is printed."""
+        if self.verbose or sys.stdout.isatty():
+            print(text)
+
+
+def read_at(text: str | None) -> datetime | None:
+    """Read `--at`; it must carry its offset."""
+    if text is None:
+        return None
+    try:
+        found = parse_instant(text)
+    except NoOffsetError as error:
+        raise UsageError(f"--at: {error}: append one, such as Z or +01:00") from None
+    except ValueError as error:
+        raise UsageError(f"--at: {error}") from None
+    if found.year not in YEARS:
+        raise UsageError(f'--at: "{text}" is absurd (the years from {YEARS[0]} to {YEARS[-1]} are not)')
+    return found
+
+
+def clock(at: datetime | None) -> Callable[[], datetime]:
+    """Return the clock: the real one, or one that was set to `at` a moment ago and runs on."""
+    if at is None:
+        return lambda: datetime.now(UTC)
+    started = time.monotonic()
+    return lambda: at + timedelta(seconds=time.monotonic() - started)
+
+
+def complain(text: str) -> None:
+    """Print what went wrong, or wants attention, to standard error."""
+    print(f"cartctl: {text}", file=sys.stderr)
+
+
+def print_json(value: Any) -> None:
+    print(json.dumps(value, indent=2, ensure_ascii=False))

@@ -1,0 +1,87 @@
+"""`cartctl init`: a commented configuration to start from."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cartctl.config import FILE_NAME
+from cartctl.errors import UsageError
+
+TEMPLATE = """\
+# cartctl.toml: every key, with its default. What is commented out is the default, or an example.
+# The environment wins: DATABASE_URL, SENDGRID_API_KEY, and CARTCTL_ + key (CARTCTL_SENDING__CAP=3).
+# A relative path counts from this file's folder.
+
+# How mail leaves: "outbox" writes it into a folder, "sendgrid" delivers it. Nothing else decides that.
+transport = "outbox"
+# outbox = "outbox"
+# database = "sqlite:///cartctl.db"          # or postgresql+psycopg://user@host/name
+
+# A delivering transport needs these three:
+# from = "Example Shop <shop@example.com>"
+# postal_address = "Example Shop, 1 Example Street, Exampletown"
+# base_url = "https://mail.example.com"      # where the recovery and unsubscribe links lead
+# reply_to = "help@example.com"
+
+# templates = "templates"                    # your own templates; what is not in there comes from cartctl
+# timezone = "UTC"                           # for stores that name none
+
+[abandonment]
+# idle_after = "30m"                         # a cart left alone so long is abandoned
+# max_age = "72h"                            # one found later than this counts, but nobody is written to
+
+[purchase]
+# slack = "1h"                               # an order placed so long before the last activity still closes the cart
+# not_purchases = ["failed", "voided", "cancelled", "expired"]
+
+[sending]
+# concurrency = 16                           # connections to the provider
+# timeout = "20s"
+# lease = "5m"                               # how long a run may hold a message before another takes it back
+# min_gap = "12h"                            # between two mails to one person; a step may set its own
+# grace = "24h"                              # a mail later than this is skipped, not sent
+# cap = 5                                    # mails to one person within cap_window; 0: no cap
+# cap_window = "7d"
+# quiet_hours = "22:00-08:00"                # off unless set; the shopper's own clock
+
+[consent]
+# require = "not-refused"                    # "opt-in": only who said yes; "none": everybody
+
+[report]
+# recovery_window = "14d"
+# attribution_window = "5d"
+
+[sendgrid]
+# host = "https://api.sendgrid.com"          # https://api.eu.sendgrid.com for EU subusers
+# sandbox = false
+# ca_file = "/etc/ssl/certs/ca-certificates.crt"
+# The key belongs into the environment: SENDGRID_API_KEY
+
+[coupons]
+# recovery10 = "BACK10"                      # the code of the offer mail; without it that mail is skipped
+
+# [stores.main]                              # one table a shop
+# hosts = ["shop.example.com"]
+# url = "https://shop.example.com"
+# brand = "Example Shop"
+# currency = "EUR"                           # for exports that name none
+# timezone = "Europe/Berlin"                 # for times without an offset, and for dates in reports
+# country = "DE"                             # how phone numbers without a country code are read
+"""
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="[DIR]", help="Where to write it.")] = Path(),
+) -> None:
+    """Write a commented cartctl.toml. Asks nothing, overwrites nothing."""
+    path = folder / FILE_NAME
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as stream:
+            stream.write(TEMPLATE)
+    except FileExistsError:
+        raise UsageError(f"{path} exists already: it was left as it is") from None
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be written: {error.strerror}") from None
+    typer.echo(f"{path} written. Next: cartctl import carts FILE")

@@ -1,0 +1,90 @@
+"""What `cartctl run-due` does. Free of Typer, so that cron's tick costs no more than its work."""
+
+from contextlib import nullcontext
+from datetime import datetime
+
+from cartctl.cli import wiring
+from cartctl.cli.session import State, clock, complain, print_json
+from cartctl.domain.identity import mask_email
+from cartctl.jobs import run_due
+from cartctl.jobs.run_due import RunResult
+from cartctl.jobs.send_due import Note, SendJob
+from cartctl.mail.message import Accepted, Answer, OutgoingMessage
+
+
+def tick(
+    state: State,
+    *,
+    limit: int | None = None,
+    dry_run: bool = False,
+    show_addresses: bool = False,
+    at: datetime | None = None,
+    as_json: bool = False,
+) -> int:
+    """Detect, enroll, and send what is due; print what is asked for; return the exit code."""
+    now = clock(at)
+    wiring.check_sending(state.loaded)
+    rules = wiring.rules(state.loaded)
+    with state.database(at=at, writes=not dry_run) as real, nullcontext() if dry_run else state.lock():
+        wiring.refuse_rehearsal(state.loaded, real)
+        with real.dry_run() if dry_run else nullcontext(real) as database:
+            pretend = Pretend() if dry_run else None
+            equip = wiring.equip(state.loaded, rules, now, transport=pretend)
+
+            def on_note(note: Note) -> None:
+                if dry_run or state.verbose:
+                    lines.append(_line(note, dry_run=dry_run, show_address=show_addresses and dry_run))
+
+            lines: list[str] = []
+            result = run_due.run(
+                SendJob(
+                    database=database,
+                    rules=rules,
+                    clock=now,
+                    equip=equip,
+                    concurrency=state.loaded.settings.sending.concurrency,
+                    limit=limit,
+                    on_note=on_note,
+                )
+            )
+    for problem in result.sent.problems:
+        complain(problem)
+    if as_json:
+        print_json(result.as_json() | ({"messages": lines} if dry_run else {}))
+    elif dry_run:
+        print("\n".join([*lines, _summary(result, dry_run=True)]))
+    else:
+        state.say("\n".join([*lines, _summary(result, dry_run=False)]))
+    return 1 if result.has_problems else 0
+
+
+class Pretend:
+    """The transport of a dry run: accepts everything, carries nothing."""
+
+    name = "dry-run"
+    delivers = False
+
+    def send(self, message: OutgoingMessage) -> Answer:
+        return Accepted("")
+
+
+def _line(note: Note, *, dry_run: bool, show_address: bool) -> str:
+    to = note.to if show_address else mask_email(note.to)
+    outcome = f"would be {note.outcome}" if dry_run else note.outcome
+    return (
+        f"message {note.message_id}, {note.sequence}/{note.step} to {to}, cart {note.cart} of {note.store}: "
+        f"{outcome} ({note.why})"
+    )
+
+
+def _summary(result: RunResult, *, dry_run: bool) -> str:
+    numbers = result.as_json()
+    words = [
+        f"{numbers['detected']} carts detected",
+        f"{numbers['enrolled']} enrolled",
+        f"{numbers['sent']} {'would be sent' if dry_run else 'sent'}",
+    ]
+    words += [f"{numbers[name]} {name}" for name in ("deferred", "retried", "failed", "unknown") if numbers[name]]
+    for name in ("skipped", "cancelled"):
+        words += [f"{count} {name} ({reason})" for reason, count in numbers[name].items()]
+    return ", ".join(words)
