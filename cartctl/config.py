@@ -4,7 +4,9 @@ Only cli and web call this module; everything below is handed the values it need
 A relative path in the file counts from the file's folder (cron starts elsewhere), one in the environment from here.
 """
 
+import hashlib
 import re
+import tempfile
 import tomllib
 import typing
 from collections.abc import Mapping
@@ -179,9 +181,12 @@ class Loaded:
 
     @property
     def lock_file(self) -> Path:
-        """Beside a SQLite database; for a server, beside the configuration."""
+        """Beside a SQLite database; for a server, in the folder for temporary files."""
         scheme, _, path = self.database_url.partition("?")[0].partition(":///")
-        return Path(f"{path}.lock") if scheme.startswith("sqlite") and path else self.folder("") / "cartctl.lock"
+        if scheme.startswith("sqlite") and path:
+            return Path(f"{path}.lock")
+        name = hashlib.sha256(self.database_url.encode()).hexdigest()[:16]
+        return Path(tempfile.gettempdir()) / f"cartctl-{name}.lock"
 
     @property
     def outbox_folder(self) -> Path:

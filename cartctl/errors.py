@@ -6,8 +6,8 @@ CartctlError                      exit code
   InputFileError                  2   a file that is no such export, or cannot be read
   DatabaseError                   2   cannot be opened, read or written
     SchemaError                   2   older or newer than this program
+    DatabaseBusyError             2   another program holds it
   TemplateError                   1   one message cannot be rendered
-  TransportConfigurationError     1   the provider refuses the key or the account: the run stops
   LockHeldError                   75  another run is at work (EX_TEMPFAIL of sysexits.h)
 """
 
@@ -46,12 +46,12 @@ class SchemaError(DatabaseError):
     """The database is older or newer than this program."""
 
 
+class DatabaseBusyError(DatabaseError):
+    """Another program holds the database, and has for a while."""
+
+
 class TemplateError(CartctlError):
     """One message cannot be rendered. It costs no step: the message waits for the template's repair."""
-
-
-class TransportConfigurationError(CartctlError):
-    """The provider refuses the key or the account. Nothing was consumed; the run stops."""
 
 
 class LockHeldError(CartctlError):

@@ -13,6 +13,8 @@ def main(arguments: list[str] | None = None) -> None:
     except CartctlError as error:
         print(f"cartctl: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
     except BrokenPipeError:
         # The reader (`| head`) has gone; without this Python would complain once more while it shuts down.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,5 +1,6 @@
 """`cartctl import carts` and `cartctl import orders`."""
 
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -186,6 +187,11 @@ def _import(
         raise typer.Exit(exit_code)
 
 
+def _without_addresses(text: str) -> str:
+    """What is printed may end in a log or a mail: an address that stood in a wrong column stays out of it."""
+    return re.sub(r"[^\s\"]+@[^\s\"]+", "…@…", text)
+
+
 def _tell(state: State, result: ImportResult, *, as_json: bool) -> None:
     if result.already_imported:
         if not as_json:
@@ -194,7 +200,7 @@ def _tell(state: State, result: ImportResult, *, as_json: bool) -> None:
     if result.rejected:
         complain(
             f"{result.name}: {result.rejected} of {result.rows} rows rejected, see {result.rejects_file}; "
-            f"the first: {result.first_error}"
+            f"the first: {_without_addresses(result.first_error)}"
         )
     for note in result.notes:
         complain(f"{result.name}: {note}")

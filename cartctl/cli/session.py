@@ -16,6 +16,7 @@ from typing import Any
 from cartctl import config
 from cartctl.domain.times import YEARS, NoOffsetError, parse_instant
 from cartctl.errors import LockHeldError, UsageError
+from cartctl.store import schema
 from cartctl.store.database import EngineDatabase, open_database
 
 
@@ -37,7 +38,7 @@ class State:
     def database(self, *, at: datetime | None = None, writes: bool = True) -> Iterator[EngineDatabase]:
         """Open the database. Written under `--at` it becomes a rehearsal for good, so a shop's own is refused.
 
-        Without `writes` a SQLite file that does not exist is not made: an empty database in memory stands in for it.
+        Without `writes` an empty database is not set up: one in memory stands in for it.
         """
         from cartctl.cli.wiring import delivers
 
@@ -47,14 +48,23 @@ class State:
                 f'--at: transport = "{self.loaded.settings.transport}" sends real mail, and a database written '
                 'under --at must never do that: rehearse with transport = "outbox" and another database'
             )
-        url = self.loaded.database_url
-        if not writes and self.loaded.database_is_missing:
-            url = "sqlite://"
-        database = open_database(url, rehearsal_since=datetime.now(UTC) if rehearsal else None)
+        if writes:
+            database = open_database(self.loaded.database_url, rehearsal_since=datetime.now(UTC) if rehearsal else None)
+        else:
+            database = self._to_look_at()
         try:
             yield database
         finally:
             database.close()
+
+    def _to_look_at(self) -> EngineDatabase:
+        if not self.loaded.database_is_missing:
+            database = open_database(self.loaded.database_url, create=False)
+            with database.read() as connection:
+                if schema.check(connection):
+                    return database
+            database.close()
+        return open_database("sqlite://")
 
     @contextmanager
     def lock(self) -> Iterator[None]:

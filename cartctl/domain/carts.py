@@ -68,7 +68,10 @@ class CartSnapshot:
     checkout_token: str = ""
     cart_token: str = ""
     consent: Consent = Consent.UNKNOWN
-    consent_at: datetime | None = None
+    said: tuple[tuple[str, Consent, datetime], ...] = ()
+    """Address, answer and time of everything said about mail in any sighting, older ones and other addresses too."""
+    first_seen_at: datetime | None = None
+    """The earliest time that any sighting names."""
     items: tuple[Item, ...] = ()
 
     @property
@@ -137,7 +140,7 @@ def newest_consent(signals: Iterable[tuple[Consent, datetime]]) -> tuple[Consent
 _MERGED = tuple(
     field.name
     for field in fields(CartSnapshot)
-    if field.name not in ("external_id", "updated_at", "created_at", "items", "consent", "consent_at")
+    if field.name not in ("external_id", "updated_at", "created_at", "items", "consent", "said", "first_seen_at")
 )
 
 

@@ -31,6 +31,8 @@ class CartIdentity:
     phone: str | None = None
     created_at: datetime | None = None
     last_activity_at: datetime
+    ended_at: datetime | None = None
+    """When the cart was filled anew: later orders belong to its next generation."""
     first_detected: datetime | None = None
     """When it was first abandoned, if detection saw that; None before."""
 
@@ -54,7 +56,7 @@ def closing_purchase(cart: CartIdentity, purchases: Iterable[Purchase], *, slack
 
     Depends on the set of purchases only, never on the order in which they were imported.
     """
-    candidates = list(purchases)
+    candidates = [p for p in purchases if cart.ended_at is None or p.placed_at < cart.ended_at]
     named = [p for p in candidates if names(p, cart) and (cart.created_at is None or p.placed_at >= cart.created_at)]
     same_shopper = [p for p in candidates if _is_shopper(p, cart) and p.placed_at >= cart.last_activity_at - slack]
     return min(named or same_shopper, key=lambda p: (p.placed_at, p.external_id), default=None)
@@ -62,7 +64,11 @@ def closing_purchase(cart: CartIdentity, purchases: Iterable[Purchase], *, slack
 
 def is_purchase(status: str, not_purchases: frozenset[str]) -> bool:
     """Say whether an order of this status (lower case) was bought. `canceled` is `cancelled` in other words."""
-    return status.replace("canceled", "cancelled") not in not_purchases
+    return _one_spelling(status) not in {_one_spelling(other) for other in not_purchases}
+
+
+def _one_spelling(status: str) -> str:
+    return status.lower().replace("canceled", "cancelled")
 
 
 def names(purchase: Purchase, cart: CartIdentity) -> bool:

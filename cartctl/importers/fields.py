@@ -68,7 +68,7 @@ def phone(text: str, country: str | None) -> str | None:
     compact = re.sub(r"[\s().-]", "", text.strip().lstrip("'"))
     if not compact:
         return None
-    if _E164.fullmatch(compact):
+    if _E164.fullmatch(compact) and "(" not in text:  # +49 (0)30 … is not +49030 …
         return compact
     return _unusual_phone(compact, (country or "").upper() or None)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
 from decimal import Decimal
 
-from cartctl.domain.carts import CartSnapshot, Item, OrderRecord, in_display_order, newest_consent, same_moment
+from cartctl.domain.carts import CartSnapshot, Consent, Item, OrderRecord, in_display_order, newest_consent, same_moment
 
 MAX_WORTH = Decimal(10) ** 13
 """A cart or an order worth more (in whatever currency) is taken for a mistake."""
@@ -70,8 +70,8 @@ class Ignored:
 def assemble_cart(lines: Sequence[CartLine]) -> CartSnapshot | list[RowError]:
     """Make one cart of all its lines, in whichever order they come. The newest `updated_at` wins.
 
-    Rows with an older `updated_at` show an older state of the cart: they only tell when it was created, and what this
-    shopper said about mail (under another address it was another person's word).
+    Rows with an older `updated_at` show an older state of the cart: they only tell when it was created, and what was
+    said about mail, each word under the address it was said with.
     """
     heads = [(line, line.cart) for line in lines if line.cart is not None]
     if not heads:
@@ -81,15 +81,16 @@ def assemble_cart(lines: Sequence[CartLine]) -> CartSnapshot | list[RowError]:
     items = [item for line, _ in current for item in line.items]
     items += [item for line in lines if line.cart is None for item in line.items]
     merged = same_moment([cart for _, cart in current])
-    consent, consent_at = newest_consent(
-        (cart.consent, cart.updated_at) for _, cart in heads if cart.email in (merged.email, None)
-    )
     cart = replace(
         merged,
         items=in_display_order(items),
         created_at=min((cart.created_at for _, cart in heads if cart.created_at), default=None),
-        consent=consent,
-        consent_at=consent_at,
+        said=tuple(
+            (email, cart.consent, cart.updated_at)
+            for _, cart in heads
+            if (email := cart.email or merged.email) and cart.consent != Consent.UNKNOWN
+        ),
+        first_seen_at=min(cart.created_at or cart.updated_at for _, cart in heads),
     )
     if cart.worth > MAX_WORTH:
         return [RowError(line.row, "total", f"the cart is worth {cart.worth}: absurd", line.raw) for line in lines]

@@ -37,4 +37,6 @@ def choose(kind: Kind, name: str, header: Header) -> Format:
         raise InputFileError(f"{header.path}: these are {right}, not {kind}: `cartctl import {right} {header.path}`")
     needs = "; ".join(f"{format_.name}: {format_.needs}" for format_ in known)
     shown = ", ".join(header.columns[:8]) + (" …" if len(header.columns) > 8 else "")
+    if "@" in shown:  # a file without a header: its first row is somebody's data
+        raise InputFileError(f"{header.path}: has no header: its first row must name the columns. Known: {needs}")
     raise InputFileError(f"{header.path}: no {kind} export that cartctl knows. Its columns are {shown}. Known: {needs}")

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from cartctl.domain.carts import CartStatus, Consent
-from cartctl.domain.decide import Candidate, Decision, decide
+from cartctl.domain.decide import Cancel, Candidate, Decision, decide
 from cartctl.domain.money import Money
 from cartctl.jobs.rules import Rules
 from cartctl.store import contacts, enrollments, messages, purchases
@@ -41,13 +41,18 @@ def judge(
     facts = _facts(connection, rules, hashing_key, rows, owners)
     # A purchase that `match` has just found has cancelled the message already; the decision says why.
     for row in rows:
-        decision = decide(
-            facts[row.id],
-            now=now,
-            run_started_at=run_started_at,
-            rules=rules.time,
-            consent_required=rules.consent_required,
-        )
+        owner = owners[row.enrollment_id]
+        decision: Decision
+        if owner.status != enrollments.LIVE:
+            decision = Cancel(owner.reason or "stopped")
+        else:
+            decision = decide(
+                facts[row.id],
+                now=now,
+                run_started_at=run_started_at,
+                rules=rules.time,
+                consent_required=rules.consent_required,
+            )
         yield Verdict(row, decision, facts[row.id].coupon_code or "")
 
 

@@ -1,9 +1,10 @@
 """The job cron runs: detect, enroll, send what is due.
 
 1. Note the run.                                        store.imports
-2. Mark idle carts, enroll the newly abandoned ones.     jobs.detect
-3. Reap, claim, render, gate, send, settle.              jobs.send_due
-4. Note how it went.
+2. Reap what a dead process left.                        jobs.send_due
+3. Mark idle carts, enroll the newly abandoned ones.     jobs.detect
+4. Claim, render, gate, send, settle.                    jobs.send_due
+5. Note how it went.
 """
 
 from collections import Counter
@@ -46,10 +47,13 @@ class RunResult:
 
 
 def run(job: SendJob) -> RunResult:
-    """Do all of it once. Raises TransportConfigurationError when the provider refuses the key."""
+    """Do all of it once. What went wrong is in the result, by message."""
     with job.database.write() as connection:
         run_id = imports.run_started(connection, "run-due", at=job.clock())
-    result = RunResult(detect.run(job.database, rules=job.rules, clock=job.clock), send_due.run(job))
+    sent = Sent()
+    send_due.reap(job, sent)
+    detected = detect.run(job.database, rules=job.rules, clock=job.clock)
+    result = RunResult(detected, send_due.run(job, sent))
     with job.database.write() as connection:
         imports.run_finished(connection, run_id, result.as_json(), at=job.clock())
     return result

@@ -16,6 +16,7 @@ import secrets
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -24,12 +25,12 @@ from sqlalchemy import Connection
 
 from cartctl.domain.decide import Cancel, Later, Send, Skip
 from cartctl.domain.messages import MAX_ATTEMPTS, MessageState, backoff
-from cartctl.errors import TemplateError, TransportConfigurationError
+from cartctl.errors import DatabaseBusyError, TemplateError
 from cartctl.jobs import compose, gate
 from cartctl.jobs.compose import Composer
 from cartctl.jobs.gate import Verdict
 from cartctl.jobs.rules import Clock, Rules
-from cartctl.jobs.steps import schedule_next
+from cartctl.jobs.steps import drop_if_stopped, schedule_next
 from cartctl.mail.message import (
     IDEMPOTENT_TRANSPORTS,
     Accepted,
@@ -48,6 +49,8 @@ from cartctl.store.messages import Claim
 
 S = MessageState
 TEMPLATE_RETRY = timedelta(minutes=15)
+SETTLE_TRIES = 8
+"""Each waits for the database's busy time-out; together they fill a lease."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,14 +106,12 @@ class SendJob:
     on_note: Callable[[Note], None] = lambda _note: None
 
 
-def run(job: SendJob) -> Sent:
-    """Send what is due at the start of the run. Raises TransportConfigurationError when the key is refused."""
+def run(job: SendJob, result: Sent) -> Sent:
+    """Send what is due at the start of the run, adding to `result`."""
     started_at = job.clock()
-    result = Sent()
     with job.database.read() as connection:
         if not messages.any_due(connection, due_by=started_at):
             return result
-    _reap(job, result)
     equipment = job.equip(job.database)
     with equipment.executor:
         while job.limit is None or result.sent < job.limit:
@@ -118,6 +119,34 @@ def run(job: SendJob) -> Sent:
             if not _chunk(job, equipment, result, started_at=started_at, size=size):
                 break
     return result
+
+
+def reap(job: SendJob, result: Sent) -> None:
+    """Take back what a dead process left: see the module's text, 1."""
+    now = job.clock()
+    with job.database.read() as connection:
+        if not any(messages.expired_leases(connection, before=now).values()):
+            return
+    with job.database.write(carts="rely") as connection:
+        expired = messages.expired_leases(connection, before=now)
+        back = {"lease_token": None, "lease_until": None}
+        claimed = [row.id for row in expired[S.CLAIMED]]
+        messages.move(
+            connection, claimed, S.CLAIMED, S.SCHEDULED, at=now, reason="lease-expired", expired_at=now, **back
+        )
+        again = [row.id for row in expired[S.SENDING] if row.transport in IDEMPOTENT_TRANSPORTS]
+        values = back | {"sent_at": None}
+        messages.move(
+            connection, again, S.SENDING, S.SCHEDULED, at=now, reason="lease-expired", expired_at=now, **values
+        )
+        drop_if_stopped(connection, [row.enrollment_id for rows in expired.values() for row in rows], now=now)
+        lost = {row.id: row.enrollment_id for row in expired[S.SENDING] if row.transport not in IDEMPOTENT_TRANSPORTS}
+        moved = messages.move(
+            connection, lost, S.SENDING, S.UNKNOWN, at=now, reason="died-sending", expired_at=now, **back
+        )
+        result.unknown += len(moved)
+        result.problems += [f"message {id_} is unknown: the process died while sending it" for id_ in moved]
+        schedule_next(connection, [lost[id_] for id_ in moved], job.rules, now=now)
 
 
 def _chunk(job: SendJob, equipment: Equipment, result: Sent, *, started_at: datetime, size: int) -> bool:
@@ -135,13 +164,14 @@ def _chunk(job: SendJob, equipment: Equipment, result: Sent, *, started_at: date
     cleared, verdicts = _gate(job, equipment, result, claim, mails, started_at=started_at)
     answers = equipment.executor.map(lambda mail: _hand_over(equipment.transport, mail), cleared)
     settled = list(zip(cleared, answers, strict=True))
-    _settle(job, result, claim, settled)
+    _settle_patiently(job, result, claim, settled)
     answered = {mail.id: answer for mail, answer in settled}
     for verdict in verdicts:
         job.on_note(_note_of(verdict, content[verdict.message.id], answered.get(verdict.message.id)))
     for _, answer in settled:
         if isinstance(answer, Misconfigured):
-            raise TransportConfigurationError(f"{answer.reason}. Nothing was lost: what is due stays due")
+            result.problems.append(f"{answer.reason}. The run stops here; nothing was lost: what is due stays due")
+            return False
     return True
 
 
@@ -279,13 +309,23 @@ def _turn_away(
         result.cancelled[decision.reason] += 1
 
 
+def _settle_patiently(
+    job: SendJob, result: Sent, claim: Claim, settled: Sequence[tuple[OutgoingMessage, Answer]]
+) -> None:
+    """What the provider has answered must not be lost because somebody else holds the database for a while."""
+    for _ in range(SETTLE_TRIES - 1):
+        with suppress(DatabaseBusyError):
+            return _settle(job, result, claim, settled)
+    return _settle(job, result, claim, settled)
+
+
 def _settle(job: SendJob, result: Sent, claim: Claim, settled: Sequence[tuple[OutgoingMessage, Answer]]) -> None:
     """Write the answers down. A lease that was lost meanwhile (this process slept) settles nothing."""
     if not settled:
         return
     now = job.clock()
     owners = {row.id: row for row in claim.rows}
-    with job.database.write() as connection:
+    with job.database.write(carts="rely") as connection:
         for mail, answer in settled:
             row = owners[mail.id]
             state, reason, values = _outcome(answer, attempts=row.attempts + 1, now=now)
@@ -295,7 +335,9 @@ def _settle(job: SendJob, result: Sent, claim: Claim, settled: Sequence[tuple[Ou
                 result.problems.append(f"message {mail.id}: its lease ran out before the answer came; it is unknown")
                 continue
             _tally(result, mail, state, reason)
-            if state != S.SCHEDULED:
+            if state == S.SCHEDULED:
+                drop_if_stopped(connection, [row.enrollment_id], now=now)
+            else:
                 schedule_next(connection, [row.enrollment_id], job.rules, now=now)
 
 
@@ -334,27 +376,3 @@ def _tally(result: Sent, mail: OutgoingMessage, state: MessageState, reason: str
     else:
         result.retried += 1
         result.problems.append(f"{what} is tried again: {reason}")
-
-
-def _reap(job: SendJob, result: Sent) -> None:
-    """Take back what a dead process left: see the module's text, 1."""
-    now = job.clock()
-    with job.database.write() as connection:
-        expired = messages.expired_leases(connection, before=now)
-        back = {"lease_token": None, "lease_until": None}
-        claimed = [row.id for row in expired[S.CLAIMED]]
-        messages.move(
-            connection, claimed, S.CLAIMED, S.SCHEDULED, at=now, reason="lease-expired", expired_at=now, **back
-        )
-        again = [row.id for row in expired[S.SENDING] if row.transport in IDEMPOTENT_TRANSPORTS]
-        values = back | {"sent_at": None}
-        messages.move(
-            connection, again, S.SENDING, S.SCHEDULED, at=now, reason="lease-expired", expired_at=now, **values
-        )
-        lost = {row.id: row.enrollment_id for row in expired[S.SENDING] if row.transport not in IDEMPOTENT_TRANSPORTS}
-        moved = messages.move(
-            connection, lost, S.SENDING, S.UNKNOWN, at=now, reason="died-sending", expired_at=now, **back
-        )
-        result.unknown += len(moved)
-        result.problems += [f"message {id_} is unknown: the process died while sending it" for id_ in moved]
-        schedule_next(connection, [lost[id_] for id_ in moved], job.rules, now=now)

@@ -14,10 +14,16 @@ from cartctl.store.messages import Planned
 
 
 def schedule_next(connection: Connection, enrollment_ids: Ordered[int], rules: Rules, *, now: datetime) -> None:
-    """Schedule the next step of each live enrollment, or finish it when there is none."""
+    """Schedule the next step of each live enrollment, or finish it when there is none.
+
+    An enrollment that still has an open message waits for it: one that was being sent when the shopper came back
+    could not be called, and its own end schedules what follows.
+    """
     if not enrollment_ids:
         return
-    rows = [row for row in enrollments.with_cart(connection, enrollment_ids) if row.status == enrollments.LIVE]
+    busy = messages.with_open_message(connection, enrollment_ids)
+    idle = [id_ for id_ in enrollment_ids if id_ not in busy]
+    rows = [row for row in enrollments.with_cart(connection, idle) if row.status == enrollments.LIVE]
     done = messages.done_steps(connection, [row.id for row in rows])
     reached = messages.reached(connection, sorted({row.contact_id for row in rows}), latest=rules.time.cap)
     planned: list[Planned] = []
@@ -46,3 +52,10 @@ def schedule_next(connection: Connection, enrollment_ids: Ordered[int], rules: R
         )
     enrollments.finish(connection, finished, at=now)
     messages.schedule(connection, planned, at=now)
+
+
+def drop_if_stopped(connection: Connection, enrollment_ids: Ordered[int], *, now: datetime) -> None:
+    """Cancel messages that came back into the queue while their enrollment was stopped or suspended."""
+    for row in enrollments.with_cart(connection, enrollment_ids):
+        if row.status != enrollments.LIVE:
+            messages.cancel_open(connection, [row.id], reason=row.reason or "stopped", at=now)

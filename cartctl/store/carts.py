@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -21,7 +21,7 @@ from cartctl.store.tables import orders as orders_table
 
 @dataclass(slots=True)
 class Saved:
-    """What an import did to carts or orders; `touched` are the cart ids whose purchase must be looked at again."""
+    """What an import did to carts or to orders."""
 
     created: int = 0
     updated: int = 0
@@ -42,10 +42,9 @@ def save(
     Returns the counts and the ids of carts whose identity or activity changed.
     """
     saved = Saved()
-    people = dict(contacts.ensure(connection, [cart.email for cart in snapshots if cart.email]))
-    signals = [
-        (people[cart.email], cart.consent, cart.consent_at or cart.updated_at) for cart in snapshots if cart.email
-    ]
+    emails = {cart.email for cart in snapshots if cart.email} | {said[0] for cart in snapshots for said in cart.said}
+    people = dict(contacts.ensure(connection, emails))
+    signals = [(people[email], consent, at) for cart in snapshots for email, consent, at in cart.said]
     contacts.hear_consent(connection, signals, source=source)
     known = _latest(connection, store, [cart.external_id for cart in snapshots])
     fresh: list[tuple[CartSnapshot, int, datetime | None]] = []
@@ -65,7 +64,8 @@ def save(
             fresh.append((cart, row.generation + 1, cart.updated_at - slack))
         else:
             if cart.updated_at == row.last_activity_at and fingerprint(cart) != row.fingerprint:
-                cart = same_moment([_snapshot(connection, row), cart])  # noqa: PLW2901 - the merged sighting replaces it
+                merged = same_moment([_snapshot(connection, row), cart])
+                cart = replace(merged, created_at=cart.created_at, first_seen_at=cart.first_seen_at)  # noqa: PLW2901
                 people.setdefault(cart.email or "", row.contact_id)
             changed.append((cart, row))
     saved.created = len(fresh)
@@ -105,9 +105,7 @@ def _insert(
             "generation": generation,
             "status": CartStatus.ACTIVE.value,
             "created_at": created_at,
-            "first_activity_at": cart.updated_at
-            if generation > 1
-            else min(created_at or cart.updated_at, cart.updated_at),
+            "first_activity_at": cart.updated_at if generation > 1 else _first_seen(cart),
         }
         for cart, generation, created_at in fresh
     ]
@@ -135,7 +133,7 @@ def _update(
                 back.append(row.id)
             rows.append({f"new_{name}": value for name, value in columns.items()} | {"cart": row.id})
         birth = min((at for at in (cart.created_at, row.created_at) if at), default=None)
-        first = min(at for at in (birth, cart.updated_at, row.first_activity_at) if at)
+        first = min(_first_seen(cart), row.first_activity_at)
         if row.generation == 1 and (birth, first) != (row.created_at, row.first_activity_at):
             births.append({"cart": row.id, "birth": birth, "first": first})
     if rows:
@@ -153,6 +151,10 @@ def _update(
     _reactivate(connection, back, now=now)
     known = {id_ for id_, _ in newer}
     return [id_ for id_, _ in newer] + [birth["cart"] for birth in births if birth["cart"] not in known]
+
+
+def _first_seen(cart: CartSnapshot) -> datetime:
+    return min(at for at in (cart.first_seen_at, cart.created_at, cart.updated_at) if at)
 
 
 def _is_newer(cart: CartSnapshot, row: Row[Any]) -> bool:

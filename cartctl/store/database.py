@@ -6,19 +6,22 @@ others decide upon them; two imports at once would otherwise not see each other'
 """
 
 import sqlite3
+import tempfile
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.engine import ExceptionContext
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError
 
-from cartctl.errors import ConfigurationError, DatabaseError
+from cartctl.errors import ConfigurationError, DatabaseBusyError, DatabaseError
 from cartctl.store import keys, schema
 
-BUSY_SECONDS = 30
+BUSY_SECONDS = 60
+"""Longer than any import of an ordinary size holds the database."""
 _CARTS_LOCK = 0x63617274  # "cart": one number for all cartctl processes on a PostgreSQL database
 
 CartsLock = Literal["change", "rely"]
@@ -64,13 +67,32 @@ class EngineDatabase:
 
     @contextmanager
     def dry_run(self) -> Iterator[Database]:
-        """Lend a database whose every write is taken back at the end of the block."""
+        """Lend a database in which everything may be tried and nothing lasts.
+
+        SQLite: a copy, so that nobody waits for it. PostgreSQL: a transaction that is taken back at the end.
+        """
+        if self.engine.dialect.name == "sqlite":
+            with self._copy() as copy:
+                yield copy
+            return
         with self.engine.connect().execution_options(cartctl_write=True) as connection:
             outer = connection.begin()
             try:
                 yield _DryRun(connection)
             finally:
                 outer.rollback()
+
+    @contextmanager
+    def _copy(self) -> Iterator["EngineDatabase"]:
+        with tempfile.TemporaryDirectory(prefix="cartctl-dry-run-") as folder:
+            path = Path(folder) / "copy.db"
+            with self.engine.connect() as source, closing(sqlite3.connect(path)) as target:
+                source.connection.driver_connection.backup(target)  # type: ignore[union-attr] # sqlite3's own connection
+            copy = EngineDatabase(connect(f"sqlite:///{path}"))
+            try:
+                yield copy
+            finally:
+                copy.close()
 
     def close(self) -> None:
         self.engine.dispose()
@@ -192,7 +214,8 @@ def _name_error(context: ExceptionContext) -> None:
 def _sqlite_error(error: sqlite3.Error, where: str) -> Exception:
     for sign, advice in _SQLITE_ADVICE.items():
         if sign in str(error).lower():
-            return DatabaseError(f"{where}: {error}: {advice}")
+            kind = DatabaseBusyError if sign == "locked" else DatabaseError
+            return kind(f"{where}: {error}: {advice}")
     return error
 
 

@@ -20,7 +20,7 @@ from sqlalchemy import (
     update,
 )
 
-from cartctl.domain.messages import REACHED, RESUMABLE, TRANSITIONS, MessageState
+from cartctl.domain.messages import OPEN, REACHED, RESUMABLE, TRANSITIONS, MessageState
 from cartctl.store.sql import chunks
 from cartctl.store.tables import message_transitions, messages
 
@@ -136,6 +136,20 @@ def done_steps(connection: Connection, enrollment_ids: Sequence[int]) -> dict[in
             if not (state == S.CANCELLED and reason in RESUMABLE):
                 done[enrollment_id].add(step)
     return done
+
+
+def with_open_message(connection: Connection, enrollment_ids: Sequence[int]) -> set[int]:
+    """Return those enrollments that have a message scheduled, claimed or being sent."""
+    found: set[int] = set()
+    for chunk in chunks(list(enrollment_ids)):
+        found.update(
+            connection.execute(
+                select(messages.c.enrollment_id).where(
+                    messages.c.enrollment_id.in_(chunk), messages.c.state.in_(_values(OPEN))
+                )
+            ).scalars()
+        )
+    return found
 
 
 def cancel_open(connection: Connection, enrollment_ids: Sequence[int], *, reason: str, at: datetime) -> int:

@@ -38,7 +38,10 @@ def save(
         if row is None:
             fresh.append(values | {"store": store, "external_id": order.external_id, "imported_at": now})
         elif row.updated_at and order.updated_at and order.updated_at < row.updated_at:
-            saved.unchanged += 1  # an older state of the order
+            if values["is_purchase"] and not row.is_purchase:  # an older state, but it tells that it was once bought
+                changes.append({**_unchanged(row, values), "new_is_purchase": True, "order": row.id})
+            else:
+                saved.unchanged += 1
         elif any(row._mapping[name] != value for name, value in values.items()):  # noqa: SLF001 - its public name
             changes.append({f"new_{name}": value for name, value in values.items()} | {"order": row.id})
         else:
@@ -72,12 +75,15 @@ def _columns(order: OrderRecord, row: Row[Any] | None, people: Any, not_purchase
     (net), not that the shopper had bought.
     """
     bought = is_purchase(order.status, not_purchases)
+    status = order.status
     total = Money.of(order.total, order.currency).minor
-    net = max(0, total - Money.of(order.refunded, order.currency).minor)
-    if not bought:
-        net = 0
-        if row is not None and row.is_purchase and row.currency == order.currency:
+    net = max(0, total - Money.of(order.refunded, order.currency).minor) if bought else 0
+    if row is not None and row.currency == order.currency:
+        if not bought and row.is_purchase:
             total = max(total, row.total_minor)  # some exports set a cancelled order's total to nothing
+        if order.updated_at is None:  # nothing says that this is newer: what was taken back stays taken back
+            net = min(net, row.net_minor)
+            status = status if is_purchase(row.status, not_purchases) else row.status
     return {
         "channel": order.channel,
         "contact_id": people[order.email] if order.email else (row.contact_id if row else None),
@@ -85,7 +91,7 @@ def _columns(order: OrderRecord, row: Row[Any] | None, people: Any, not_purchase
         "cart_ref": order.cart_ref or (row.cart_ref if row else ""),
         "checkout_token": order.checkout_token or (row.checkout_token if row else ""),
         "cart_token": order.cart_token or (row.cart_token if row else ""),
-        "status": order.status,
+        "status": status,
         "is_purchase": bought or bool(row and row.is_purchase),
         "currency": order.currency,
         "total_minor": total,
@@ -94,3 +100,7 @@ def _columns(order: OrderRecord, row: Row[Any] | None, people: Any, not_purchase
         "placed_at": min(order.placed_at, row.placed_at) if row else order.placed_at,
         "updated_at": max((at for at in (order.updated_at, row.updated_at if row else None) if at), default=None),
     }
+
+
+def _unchanged(row: Row[Any], values: dict[str, Any]) -> dict[str, Any]:
+    return {f"new_{name}": row._mapping[name] for name in values}  # noqa: SLF001 - its public name

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, Select, bindparam, select, update
+from sqlalchemy import Column, Connection, Row, Select, and_, bindparam, select, update
 
 from cartctl.domain.carts import CartStatus
 from cartctl.domain.purchases import (
@@ -30,6 +30,16 @@ _LINKS = (
     (carts.c.cart_token, orders.c.cart_token),
 )
 """What a cart and an order may have in common, column by column."""
+_next = carts.alias("next_generation")
+_with_end = select(carts, _next.c.created_at.label("ended_at")).outerjoin(
+    _next,
+    and_(
+        _next.c.store == carts.c.store,
+        _next.c.external_id == carts.c.external_id,
+        _next.c.generation == carts.c.generation + 1,
+    ),
+)
+"""Carts, each with the beginning of its next generation, if it has one."""
 
 
 def carts_of_orders(connection: Connection, store: str, order_rows: Iterable[Row[Any]]) -> list[int]:
@@ -60,7 +70,7 @@ def match(connection: Connection, cart_ids: Sequence[int], rules: PurchaseRules,
     """
     changed: list[int] = []
     for chunk in chunks(list(cart_ids)):
-        rows = connection.execute(select(carts).where(carts.c.id.in_(chunk))).all()
+        rows = connection.execute(_with_end.where(carts.c.id.in_(chunk))).all()
         changed += _match_rows(connection, list(rows), rules, now=now)
     return changed
 
@@ -132,6 +142,7 @@ def _identity(row: Row[Any]) -> CartIdentity:
         phone=row.phone,
         created_at=row.created_at,
         last_activity_at=row.last_activity_at,
+        ended_at=row.ended_at,
         first_detected=row.first_abandoned_at if row.detected_at else None,
     )
 
@@ -153,16 +164,16 @@ def _values(row: Row[Any], cart: CartIdentity, purchase: Purchase, rules: Purcha
 
 
 def _credit(connection: Connection, order_ids: Sequence[int]) -> None:
-    """Give each order's money to one cart: the one it names, else one that had been abandoned, the last touched."""
+    """Give each order's money to one cart: of those that it recovered the one it names, else the last touched."""
     for chunk in chunks(list(order_ids)):
         purchases = {row.id: _purchase(row) for row in connection.execute(select(orders).where(orders.c.id.in_(chunk)))}
-        rows = connection.execute(select(carts).where(carts.c.order_id.in_(chunk))).all()
+        rows = connection.execute(_with_end.where(carts.c.order_id.in_(chunk))).all()
         winners: dict[int, Row[Any]] = {}
         for row in sorted(
             rows,
             key=lambda row: (
-                names(purchases[row.order_id], _identity(row)),
                 row.status == CartStatus.RECOVERED.value,
+                names(purchases[row.order_id], _identity(row)),
                 row.last_activity_at,
                 row.external_id,
                 row.generation,

@@ -214,6 +214,24 @@ def test_newest_grant_or_refusal_of_a_contact_wins_in_any_order_of_files(cli: Cl
     assert consents(DATABASE) == {"anna@example.com": "refused"}
 
 
+@pytest.mark.parametrize("words", [("granted", "refused"), ("refused", "granted")])
+def test_of_a_grant_and_a_refusal_at_one_time_the_refusal_wins(cli: Cli, words: tuple[str, str]) -> None:
+    for number, said in enumerate(words):
+        cli("import", "carts", write_csv(Path(f"{number}.csv"), cart(f"c-{number}", consent=said)))
+    assert consents(DATABASE) == {"anna@example.com": "refused"}
+
+
+@pytest.mark.parametrize("files", [1, 2])
+def test_what_was_said_under_a_former_address_stays_with_that_address(cli: Cli, files: int) -> None:
+    seen = [
+        cart(seen="0m", email="anna@example.com", consent="refused"),
+        cart(seen="9m", email="bea@example.com", consent=""),
+    ]
+    for number, batch in enumerate([seen] if files == 1 else [[row] for row in seen]):
+        cli("import", "carts", write_csv(Path(f"{number}.csv"), *batch))
+    assert consents(DATABASE) == {"anna@example.com": "refused", "bea@example.com": "unknown"}
+
+
 def test_unticked_box_takes_no_consent_back(cli: Cli) -> None:
     from tests.importers.shopify_rows import checkout, export
 

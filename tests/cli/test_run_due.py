@@ -207,7 +207,7 @@ def test_a_refused_key_is_exit_1_and_nothing_is_lost(shop: Shop, provider: HTTPS
     shop.carts(cart(), when="5m")
     outcome = shop.cli("run-due", "--at", iso("30m"), ok=False)
     assert outcome.exit_code == 1
-    assert outcome.err.startswith("cartctl: SendGrid refuses the key")
+    assert "cartctl: SendGrid refuses the key" in outcome.err
     assert "SG.invented" not in outcome.err
     provider.clear()
     provider.expect_request("/v3/mail/send").respond_with_data("", status=202)
@@ -276,3 +276,22 @@ def test_a_key_is_never_sent_in_the_clear(shop: Shop, monkeypatch: pytest.Monkey
     outcome = shop.cli("run-due", ok=False)
     assert outcome.exit_code == 2
     assert "no https address" in outcome.err
+
+
+def test_a_dry_run_holds_nobody_up(shop: Shop) -> None:
+    """It works on a copy: while another process writes, it neither waits nor sees half of it."""
+    shop.carts(cart(), when="5m")
+    writer = sqlite3.connect(shop.folder / "cartctl.db", isolation_level=None)
+    writer.execute("BEGIN IMMEDIATE")
+    try:
+        assert "1 would be sent" in shop.cli("run-due", "--dry-run", "--at", iso("30m")).out
+    finally:
+        writer.close()
+
+
+def test_results_are_told_even_when_the_key_is_refused(shop: Shop, provider: HTTPServer) -> None:
+    provider.expect_request("/v3/mail/send").respond_with_data("{}", status=403)
+    sendgrid(shop, provider)
+    shop.carts(cart(), when="5m")
+    outcome = shop.cli("run-due", "--json", "--at", iso("30m"), ok=False)
+    assert (outcome.exit_code, outcome.json["retried"]) == (1, 1)

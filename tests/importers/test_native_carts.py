@@ -24,8 +24,9 @@ def row(**columns: str) -> dict[str, str]:
 
 
 def test_three_columns_are_enough() -> None:
+    seen = datetime(2026, 3, 2, 10, tzinfo=UTC)
     assert carts(row()).cart == CartSnapshot(
-        external_id="c-1", updated_at=datetime(2026, 3, 2, 10, tzinfo=UTC), email="anna@example.com", currency="XXX"
+        external_id="c-1", updated_at=seen, first_seen_at=seen, email="anna@example.com", currency="XXX"
     )
 
 
@@ -165,7 +166,7 @@ def test_newest_rows_are_the_cart_and_older_ones_only_tell_its_beginning_and_the
     assert [item.name for item in cart.items] == ["New"]
     assert (cart.updated_at.hour, cart.first_name) == (11, "Anna")
     assert cart.created_at == datetime(2026, 3, 1, 10, tzinfo=UTC)
-    assert (cart.consent, cart.consent_at) == (Consent.REFUSED, datetime(2026, 3, 2, 10, tzinfo=UTC))
+    assert cart.said == (("anna@example.com", Consent.REFUSED, datetime(2026, 3, 2, 10, tzinfo=UTC)),)
 
 
 def test_blank_cells_of_one_moment_are_filled_from_its_other_rows() -> None:

@@ -7,13 +7,14 @@ from typing import Any
 
 import pytest
 
-from cartctl.domain.carts import CartSnapshot, Consent, Item, OrderRecord
+from cartctl.domain.carts import CartSnapshot, Consent, Item, OrderRecord, newest_consent
 from cartctl.importers.records import CartLine, OrderLine, RowError, assemble_cart, assemble_order
 
 T = datetime(2026, 3, 2, 10, tzinfo=UTC)
 
 
 def line(row: int, minutes: int = 0, *, items: tuple[Item, ...] = (), **columns: Any) -> CartLine:
+    columns = {"email": "anna@example.com"} | columns
     cart = CartSnapshot(external_id="c-1", currency="EUR", updated_at=T + timedelta(minutes=minutes), **columns)
     return CartLine(row=row, key="c-1", cart=cart, items=items, raw=(str(row),))
 
@@ -60,8 +61,8 @@ def test_newest_grant_or_refusal_wins_and_unknown_says_nothing(
     for order in itertools.permutations(signals):
         cart = assemble_cart([line(2, at, consent=Consent(said)) for at, said in order])
         assert isinstance(cart, CartSnapshot)
-        assert cart.consent == consent
-        assert cart.consent_at == (None if minutes is None else T + timedelta(minutes=minutes))
+        said_at = None if minutes is None else T + timedelta(minutes=minutes)
+        assert newest_consent((said, at) for _, said, at in cart.said) == (consent, said_at)
 
 
 def test_cart_of_continuation_rows_alone_is_rejected_row_by_row() -> None:

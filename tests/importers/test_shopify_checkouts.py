@@ -23,6 +23,7 @@ def test_one_checkout_of_two_items() -> None:
         external_id="37107488451315",
         updated_at=datetime(2026, 3, 2, 10, tzinfo=UTC),
         created_at=datetime(2026, 3, 2, 10, tzinfo=UTC),
+        first_seen_at=datetime(2026, 3, 2, 10, tzinfo=UTC),
         email="anna@example.com",
         currency="USD",
         total=Decimal("132.26"),

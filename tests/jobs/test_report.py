@@ -148,3 +148,38 @@ def test_bad_periods_are_refused(shop: Shop) -> None:
         outcome = shop.cli("report", "--since", text, ok=False)
         assert outcome.exit_code == 2
         assert outcome.err.startswith("cartctl: --since: ")
+
+
+def test_money_goes_with_the_cart_that_came_back(shop: Shop) -> None:
+    """The shopper left one cart, and bought with another that was never abandoned."""
+    shop.carts(cart("c-1"), when="5m")
+    shop.run("30m")
+    shop.carts(cart("c-2", seen="2h"), when="2h")
+    shop.orders(order(placed="2h10m", email="anna@example.com", cart_id="c-2", total="60.00"), when="3h")
+    report = shop.report("3h")
+    assert (report["abandoned"], report["recovered"]) == (1, 1)
+    assert report["revenue"]["EUR"]["recovered_gross"] == "60.00"
+
+
+def test_a_later_order_does_not_touch_a_cart_of_the_past(shop: Shop) -> None:
+    shop.carts(cart(), when="1m")
+    shop.orders(order("o-1", placed="5m", email="anna@example.com"), when="10m")
+    shop.run("30m")
+    shop.carts(cart(seen="72h"), when="72h")
+    shop.orders(order("o-2", placed="72h5m", cart_id="c-1"), when="72h10m")
+    shop.run("73h")
+    report = shop.report("73h")
+    assert (report["carts"], report["abandoned"], report["recovered"]) == (2, 0, 0)
+
+
+def test_an_old_export_does_not_undo_a_refund(shop: Shop) -> None:
+    shop.carts(cart(), when="5m")
+    shop.run("30m")
+    shop.orders(order(placed="1h", cart_id="c-1", total="10.00", refunded="10.00"), when="3h")
+    shop.orders(order(placed="1h", cart_id="c-1", total="10.00"), when="4h")
+    assert shop.report("5h")["revenue"]["EUR"]["recovered_net"] == "0.00"
+
+
+def test_first_activity_is_the_earliest_that_any_row_names(shop: Shop) -> None:
+    shop.carts(cart(seen="0m"), cart(seen="20h"), when="20h")
+    assert shop.report("21h", "--until", "2026-03-03")["carts"] == 1

@@ -1,5 +1,8 @@
 """The sending contract, with a provider that answers as it is told. Each test runs on SQLite and on PostgreSQL."""
 
+import sqlite3
+import threading
+import time
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -8,7 +11,6 @@ import pytest
 from sqlalchemy import select
 
 from cartctl.domain.sequences import Step
-from cartctl.errors import TransportConfigurationError
 from cartctl.jobs.rules import Rules
 from cartctl.mail.message import (
     Accepted,
@@ -21,7 +23,7 @@ from cartctl.mail.message import (
     Unknown,
 )
 from cartctl.store import contacts
-from cartctl.store.database import EngineDatabase
+from cartctl.store.database import EngineDatabase, open_database
 from cartctl.store.tables import messages
 from tests.jobs.engine import HASHING_KEY, Engine, Killed, Provider
 from tests.shop import at, cart, order
@@ -105,8 +107,8 @@ def test_an_outage_backs_off_and_gives_up_in_the_end(engine: Engine) -> None:
 def test_a_refused_key_stops_the_run_and_costs_nothing(engine: Engine) -> None:
     engine.provider.answer = lambda _mail: Misconfigured("SendGrid refuses the key")
     engine.carts(*(cart(f"c-{n}", email=f"shopper{n}@example.com") for n in range(9)))
-    with pytest.raises(TransportConfigurationError, match="refuses the key"):
-        engine.run("30m")
+    result = engine.run("30m")
+    assert result.sent.problems[-1].startswith("SendGrid refuses the key. The run stops here")
     assert len(engine.provider.given) <= 4, "the chunk in flight, and no more"
     assert {state for _, state, _ in engine.states} == {"scheduled"}
     engine.provider.answer = lambda _mail: Accepted("r")
@@ -300,3 +302,80 @@ def test_a_transport_that_raises_leaves_unknown_and_settles_the_rest(engine: Eng
     result = engine.run("30m")
     assert (result.sent.sent, result.sent.unknown) == (2, 1)
     assert engine.states[0] == ("reminder", "unknown", "RuntimeError in the transport")
+
+
+def test_a_message_still_being_sent_when_its_cart_is_left_again_blocks_nobody(engine: Engine) -> None:
+    """The process dies while sending, the shopper comes back and goes again: the next run goes on."""
+    engine.provider.answer = die
+    engine.carts(cart())
+    with pytest.raises(Killed):
+        engine.run("30m")
+    engine.carts(cart(seen="31m"), cart("c-2", seen="31m", email="ben@example.com"), when="31m")
+    engine.provider.answer = lambda _mail: Accepted("r")
+    for tick in ("33m", "61m", "65m", "24h31m"):
+        engine.run(tick)
+    assert [(mail.to, mail.step) for mail in engine.provider.given] == [
+        ("anna@example.com", "reminder"),
+        ("ben@example.com", "reminder"),
+        ("anna@example.com", "urgency"),
+        ("ben@example.com", "urgency"),
+    ]
+
+
+def test_a_message_throttled_while_its_shopper_came_back_is_not_left_open(engine: Engine) -> None:
+    def meanwhile(_mail: OutgoingMessage) -> Answer:
+        engine.carts(cart(seen="30m"), when="30m")
+        return Throttled(wait=timedelta(hours=2))
+
+    engine.provider.answer = meanwhile
+    engine.carts(cart())
+    engine.run("30m")
+    assert engine.states == [("reminder", "cancelled", "reactivated")]
+    engine.provider.answer = lambda _mail: Accepted("r")
+    engine.run("60m")
+    assert engine.states[0] == ("reminder", "accepted", "")
+
+
+def test_a_superseded_cart_is_not_mailed_even_if_its_message_comes_back(engine: Engine) -> None:
+    def meanwhile(mail: OutgoingMessage) -> Answer:
+        if mail.id == 1:
+            engine.carts(cart("c-2", seen="1m"), when="30m")
+            engine.provider.answer = lambda _mail: Accepted("r")
+            engine.run("31m")
+            return Throttled(wait=timedelta(hours=2))
+        return Accepted("r")
+
+    engine.provider.answer = meanwhile
+    engine.carts(cart("c-1"))
+    engine.run("30m")
+    for tick in ("2h", "3h", "4h"):
+        engine.run(tick)
+    assert [mail.step for mail in engine.provider.given] == ["reminder", "reminder"]
+    assert [status for status in engine.live if status == "live"] == ["live"]
+    assert len(engine.provider.given) == 2
+    assert engine.states[0] == ("reminder", "cancelled", "superseded")
+
+
+def test_an_answer_is_not_lost_because_the_database_is_held(tmp_path: Path) -> None:
+    database = open_database(f"sqlite:///{tmp_path / 'held.db'}?timeout=1")
+    engine = Engine(database, tmp_path)
+
+    def hold() -> None:
+        connection = sqlite3.connect(tmp_path / "held.db", isolation_level=None)
+        connection.execute("BEGIN IMMEDIATE")
+        held.set()
+        time.sleep(2.5)
+        connection.execute("ROLLBACK")
+        connection.close()
+
+    held = threading.Event()
+
+    def meanwhile(_mail: OutgoingMessage) -> Answer:
+        threading.Thread(target=hold).start()
+        held.wait()
+        return Accepted("r")
+
+    engine.provider.answer = meanwhile
+    engine.carts(cart())
+    assert engine.run("30m").sent.sent == 1
+    database.close()

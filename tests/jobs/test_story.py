@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.shop import Shop, cart, order
+from tests.shop import Shop, cart, iso, order
 
 TICKS = ("30m", "35m", "1h", "6h", "24h", "24h5m", "36h", "48h", "48h5m", "60h", "72h", "96h", "120h", "168h")
 """Seven days, with a tick at each step's very moment."""
@@ -362,3 +362,32 @@ def test_an_address_corrected_in_the_same_moment_counts_too(shop: Shop) -> None:
         ("zoe@example.com", "urgency"),
         ("zoe@example.com", "offer"),
     ]
+
+
+@pytest.mark.parametrize("paid_first", [True, False])
+def test_an_order_once_bought_is_a_purchase_whichever_state_comes_first(shop: Shop, *, paid_first: bool) -> None:
+    paid = order(placed="5m", email=ANNA, status="paid", updated_at=iso("5m"))
+    cancelled = order(placed="5m", email=ANNA, status="cancelled", updated_at=iso("9m"))
+    shop.carts(cart(), when="1m")
+    for state in (paid, cancelled) if paid_first else (cancelled, paid):
+        shop.orders(state, when="10m")
+    live(shop, "30m", "24h")
+    assert shop.sent == []
+
+
+def test_a_refusal_under_an_earlier_address_is_heard(shop: Shop) -> None:
+    shop.carts(
+        cart("c-1", email=ANNA, consent="refused"),
+        cart("c-1", seen="5m", email="ben@example.com", consent=""),
+        cart("c-2", seen="5m", email=ANNA, consent=""),
+        when="6m",
+    )
+    live(shop, "40m", "25h")
+    assert {to for to, _, _ in shop.sent} == {"ben@example.com"}
+
+
+def test_a_phone_number_with_its_trunk_zero_in_brackets_is_the_same(shop: Shop) -> None:
+    shop.carts(cart(phone="+49 (0)30 12345678"), when="1m")
+    shop.orders(order(placed="5m", phone="+49 30 12345678"), when="10m")
+    live(shop, "30m", "24h")
+    assert shop.sent == []
