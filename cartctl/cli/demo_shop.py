@@ -1,7 +1,7 @@
 """The demo's invented shop: its exports, and the story that is told with them. All people and shops are made up."""
 
 import csv
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -53,6 +53,11 @@ def write_exports(folder: Path, start: datetime) -> None:
     def shopify(**offset: float) -> str:
         return (start + timedelta(**offset)).strftime("%Y-%m-%d %H:%M:%S +0000")
 
+    _write_carts(exports, at, shopify)
+    _write_orders(exports, at, shopify)
+
+
+def _write_carts(exports: Path, at: Callable[..., str], shopify: Callable[..., str]) -> None:
     picture = "https://fern-and-kettle.example.com/pictures"
     shop = "https://fern-and-kettle.example.com/cart"
     _write(
@@ -91,6 +96,9 @@ def write_exports(folder: Path, start: datetime) -> None:
              "", ""),
         ],
     )  # fmt: skip
+
+
+def _write_orders(exports: Path, at: Callable[..., str], shopify: Callable[..., str]) -> None:
     orders = ("order_id", "placed_at", "email", "phone", "status", "currency", "total", "cart_id", "refunded")
     _write(
         exports / "orders-first-hour.csv",
