@@ -70,8 +70,8 @@ class Ignored:
 def assemble_cart(lines: Sequence[CartLine]) -> CartSnapshot | list[RowError]:
     """Make one cart of all its lines, in whichever order they come. The newest `updated_at` wins.
 
-    Rows with an older `updated_at` show an older state of the cart: they only tell when it was created, and what was
-    said about mail, each word under the address it was said with.
+    Rows with an older `updated_at` show an older state of the cart: they only tell when it was created, what an order
+    may name where the newest says nothing, and what was said about mail, under the address it was said with.
     """
     heads = [(line, line.cart) for line in lines if line.cart is not None]
     if not heads:
@@ -81,8 +81,14 @@ def assemble_cart(lines: Sequence[CartLine]) -> CartSnapshot | list[RowError]:
     items = [item for line, _ in current for item in line.items]
     items += [item for line in lines if line.cart is None for item in line.items]
     merged = same_moment([cart for _, cart in current])
+    latest_first = sorted(
+        (cart for _, cart in heads), key=lambda cart: (cart.updated_at, cart.phone or ""), reverse=True
+    )
     cart = replace(
         merged,
+        phone=merged.phone or next((cart.phone for cart in latest_first if cart.phone), None),
+        checkout_token=merged.checkout_token or max(cart.checkout_token for cart in latest_first),
+        cart_token=merged.cart_token or max(cart.cart_token for cart in latest_first),
         items=in_display_order(items),
         created_at=min((cart.created_at for _, cart in heads if cart.created_at), default=None),
         said=tuple(

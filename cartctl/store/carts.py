@@ -119,7 +119,7 @@ def _insert(
 def _update(
     connection: Connection, changed: Sequence[tuple[CartSnapshot, Row[Any]]], people: Any, *, now: datetime
 ) -> list[int]:
-    """Write what is newer; an older sighting may still tell when the cart was created."""
+    """Write what is newer; an older sighting may still tell when the cart was created, and what an order may name."""
     newer: list[tuple[int, CartSnapshot]] = []
     rows: list[dict[str, Any]] = []
     births: list[dict[str, Any]] = []
@@ -128,14 +128,18 @@ def _update(
         if _is_newer(cart, row):
             newer.append((row.id, cart))
             columns = _columns(cart, people)
+            columns |= {name: columns[name] or getattr(row, name) for name in _KEPT}
             touched = cart.updated_at > row.last_activity_at or columns["contact_id"] != row.contact_id
             if touched and row.status in (CartStatus.ABANDONED, CartStatus.EXPIRED):
                 back.append(row.id)
             rows.append({f"new_{name}": value for name, value in columns.items()} | {"cart": row.id})
         birth = min((at for at in (cart.created_at, row.created_at) if at), default=None)
         first = min(_first_seen(cart), row.first_activity_at)
-        if row.generation == 1 and (birth, first) != (row.created_at, row.first_activity_at):
-            births.append({"cart": row.id, "birth": birth, "first": first})
+        kept = {name: (getattr(cart, name) if _is_newer(cart, row) else None) or getattr(row, name) for name in _KEPT}
+        kept = {name: value or getattr(cart, name) for name, value in kept.items()}
+        before = (row.created_at, row.first_activity_at, *(getattr(row, name) for name in _KEPT))
+        if row.generation == 1 and (birth, first, *kept.values()) != before:
+            births.append({"cart": row.id, "birth": birth, "first": first} | {f"new_{n}": v for n, v in kept.items()})
     if rows:
         names = [name.removeprefix("new_") for name in rows[0] if name != "cart"]
         statement = update(carts).where(carts.c.id == bindparam("cart"))
@@ -146,11 +150,20 @@ def _update(
     if births:
         statement = update(carts).where(carts.c.id == bindparam("cart"))
         connection.execute(
-            statement.values(created_at=bindparam("birth"), first_activity_at=bindparam("first")), births
+            statement.values(
+                created_at=bindparam("birth"),
+                first_activity_at=bindparam("first"),
+                **{name: bindparam(f"new_{name}") for name in _KEPT},
+            ),
+            births,
         )
     _reactivate(connection, back, now=now)
     known = {id_ for id_, _ in newer}
     return [id_ for id_, _ in newer] + [birth["cart"] for birth in births if birth["cart"] not in known]
+
+
+_KEPT = ("phone", "checkout_token", "cart_token")
+"""What a newer sighting does not erase by leaving it blank: an order that bears it still closes the cart."""
 
 
 def _first_seen(cart: CartSnapshot) -> datetime:

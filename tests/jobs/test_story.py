@@ -391,3 +391,17 @@ def test_a_phone_number_with_its_trunk_zero_in_brackets_is_the_same(shop: Shop) 
     shop.orders(order(placed="5m", phone="+49 30 12345678"), when="10m")
     live(shop, "30m", "24h")
     assert shop.sent == []
+
+
+@pytest.mark.parametrize("order_of_files", [("f1", "o", "f2"), ("f1", "f2", "o"), ("f2", "f1", "o"), ("o", "f2", "f1")])
+def test_a_phone_number_that_a_newer_export_lacks_still_finds_the_buyer(
+    shop: Shop, order_of_files: tuple[str, ...]
+) -> None:
+    for name in order_of_files:
+        if name == "o":
+            shop.orders(order(placed="5m", phone="+493012345678"), when="12m")
+        else:
+            known = {"phone": "+493012345678"} if name == "f1" else {"seen": "10m"}
+            shop.carts(cart(**known), when="12m")
+    live(shop, "45m", "25h")
+    assert shop.sent == []
