@@ -49,7 +49,7 @@ from cartctl.store.messages import Claim
 
 S = MessageState
 TEMPLATE_RETRY = timedelta(minutes=15)
-SETTLE_TRIES = 8
+SETTLE_TRIES = 5
 """Each waits for the database's busy time-out; together they fill a lease."""
 
 
