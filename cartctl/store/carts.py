@@ -125,18 +125,18 @@ def _update(
     births: list[dict[str, Any]] = []
     back: list[int] = []
     for cart, row in changed:
-        if _is_newer(cart, row):
+        is_newer = _is_newer(cart, row)
+        first_choice, second_choice = (cart, row) if is_newer else (row, cart)
+        kept = {name: getattr(first_choice, name) or getattr(second_choice, name) for name in _KEPT}
+        if is_newer:
             newer.append((row.id, cart))
-            columns = _columns(cart, people)
-            columns |= {name: columns[name] or getattr(row, name) for name in _KEPT}
+            columns = _columns(cart, people) | kept
             touched = cart.updated_at > row.last_activity_at or columns["contact_id"] != row.contact_id
             if touched and row.status in (CartStatus.ABANDONED, CartStatus.EXPIRED):
                 back.append(row.id)
             rows.append({f"new_{name}": value for name, value in columns.items()} | {"cart": row.id})
         birth = min((at for at in (cart.created_at, row.created_at) if at), default=None)
         first = min(_first_seen(cart), row.first_activity_at)
-        kept = {name: (getattr(cart, name) if _is_newer(cart, row) else None) or getattr(row, name) for name in _KEPT}
-        kept = {name: value or getattr(cart, name) for name, value in kept.items()}
         before = (row.created_at, row.first_activity_at, *(getattr(row, name) for name in _KEPT))
         if row.generation == 1 and (birth, first, *kept.values()) != before:
             births.append({"cart": row.id, "birth": birth, "first": first} | {f"new_{n}": v for n, v in kept.items()})
