@@ -1,19 +1,20 @@
 """cartctl's own carts CSV: one row per line item, the cart's columns repeated on each row (README, "Formats")."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from cartctl.domain.carts import CartSnapshot, Item
-from cartctl.importers import fields
+from cartctl.importers import blocks, fields
 from cartctl.importers.csvfile import CsvFile, Header
-from cartctl.importers.format import Cells, Format, check_columns, lines_of
-from cartctl.importers.records import CartLine, Context, Ignored, RowError
+from cartctl.importers.format import CsvFormat, check_columns
+from cartctl.importers.records import Context, Line
 
 REQUIRED = ("cart_id", "updated_at", "email")
-OPTIONAL = (
-    *("created_at", "currency", "product_id", "product_name", "sku", "variant", "quantity", "unit_price", "total"),
-    *("image_url", "product_url", "cart_url", "first_name", "last_name", "phone", "locale", "timezone", "consent"),
-    *("channel", "checkout_token", "cart_token"),
+_OF_A_CART = (
+    *("created_at", "currency", "total", "cart_url", "first_name", "last_name", "phone", "locale", "timezone"),
+    *("consent", "channel", "checkout_token", "cart_token"),
 )
+_OF_AN_ITEM = ("product_id", "product_name", "sku", "variant", "quantity", "unit_price", "image_url", "product_url")
+OPTIONAL = (*_OF_A_CART, *_OF_AN_ITEM)
 _ITEM = ("product_name", "product_id", "sku", "variant")
 CHANNELS = ("website", "tiktok")
 
@@ -23,36 +24,39 @@ def recognise(header: Header) -> bool:
     return header.names.issuperset(REQUIRED) and not header.names.issuperset(("order_id", "placed_at"))
 
 
-def read(file: CsvFile, context: Context) -> Iterator[CartLine | RowError | Ignored]:
+def read(file: CsvFile, context: Context) -> Iterator[Line]:
     check_columns(file.header, REQUIRED)
-    return lines_of(file, lambda row, cells: _line(row, cells, context))
+    return blocks.cart_lines(file, _fields(context), _OF_AN_ITEM, items_of)
 
 
-def _line(row: int, cells: Cells, context: Context) -> CartLine:
-    key = fields.identifier(cells["cart_id"], "cart_id")
-    cart = CartSnapshot(
-        external_id=key,
-        updated_at=fields.instant(cells["updated_at"], "updated_at", context),
-        created_at=fields.optional_instant(cells["created_at"], "created_at", context),
-        channel=channel(cells["channel"]),
-        email=fields.email(cells["email"], "email"),
-        phone=fields.phone(cells["phone"], context.country),
-        first_name=fields.short(cells["first_name"]),
-        last_name=fields.short(cells["last_name"]),
-        locale=fields.locale(cells["locale"]),
-        timezone=fields.timezone(cells["timezone"], "timezone"),
-        currency=fields.currency(cells["currency"], "currency", context),
-        total=fields.amount(cells["total"], "total"),
-        cart_url=fields.url(cells["cart_url"], "cart_url"),
-        checkout_token=fields.short(cells["checkout_token"]),
-        cart_token=fields.short(cells["cart_token"]),
-        consent=fields.consent(cells["consent"], "consent"),
-    )
-    return CartLine(row=row, key=key, cart=cart, items=_items(cells), raw=cells.raw)
+def cart_of(cells: Mapping[str, str], context: Context) -> CartSnapshot:
+    """Read the cart's own columns."""
+    return blocks.cart_of(_fields(context), cells)
 
 
-def _items(cells: Cells) -> tuple[Item, ...]:
-    """A row without any product column filled is a cart without items (yet)."""
+def _fields(context: Context) -> blocks.Fields:
+    return {
+        "external_id": ("cart_id", lambda text: fields.identifier(text, "cart_id")),
+        "updated_at": ("updated_at", lambda text: fields.instant(text, "updated_at", context)),
+        "created_at": ("created_at", lambda text: fields.optional_instant(text, "created_at", context)),
+        "channel": ("channel", channel),
+        "email": ("email", lambda text: fields.email(text, "email")),
+        "phone": ("phone", lambda text: fields.phone(text, context.country)),
+        "first_name": ("first_name", fields.short),
+        "last_name": ("last_name", fields.short),
+        "locale": ("locale", fields.locale),
+        "timezone": ("timezone", lambda text: fields.timezone(text, "timezone")),
+        "currency": ("currency", lambda text: fields.currency(text, "currency", context)),
+        "total": ("total", lambda text: fields.amount(text, "total")),
+        "cart_url": ("cart_url", lambda text: fields.url(text, "cart_url")),
+        "checkout_token": ("checkout_token", fields.short),
+        "cart_token": ("cart_token", fields.short),
+        "consent": ("consent", lambda text: fields.consent(text, "consent")),
+    }
+
+
+def items_of(cells: Mapping[str, str]) -> tuple[Item, ...]:
+    """Read the columns of the line. A row without any product column filled is a cart without items (yet)."""
     quantity = fields.quantity(cells["quantity"], "quantity")
     price = fields.amount(cells["unit_price"], "unit_price")
     image_url = fields.url(cells["image_url"], "image_url")
@@ -83,7 +87,7 @@ def channel(text: str) -> str:
     return value
 
 
-FORMAT = Format(
+FORMAT = CsvFormat(
     name="native-carts",
     kind="carts",
     needs="columns cart_id, updated_at, email",

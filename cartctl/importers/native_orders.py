@@ -6,9 +6,9 @@ from decimal import Decimal
 from cartctl.domain.carts import OrderRecord
 from cartctl.importers import fields
 from cartctl.importers.csvfile import CsvFile, Header
-from cartctl.importers.format import Cells, Format, check_columns, lines_of
+from cartctl.importers.format import Cells, CsvFormat, check_columns, lines_of
 from cartctl.importers.native_carts import channel
-from cartctl.importers.records import Context, Ignored, OrderLine, RowError
+from cartctl.importers.records import Context, Line, OrderLine
 
 REQUIRED = ("order_id", "placed_at", "email")
 OPTIONAL = (
@@ -21,7 +21,7 @@ def recognise(header: Header) -> bool:
     return header.names.issuperset(REQUIRED)
 
 
-def read(file: CsvFile, context: Context) -> Iterator[OrderLine | RowError | Ignored]:
+def read(file: CsvFile, context: Context) -> Iterator[Line]:
     check_columns(file.header, REQUIRED)
     return lines_of(file, lambda row, cells: _line(row, cells, context))
 
@@ -39,7 +39,7 @@ def _line(row: int, cells: Cells, context: Context) -> OrderLine:
         email=fields.email(cells["email"], "email"),
         phone=fields.phone(cells["phone"], context.country),
         currency=fields.currency(cells["currency"], "currency", context),
-        total=total or Decimal(0),
+        total=total,
         refunded=fields.amount(cells["refunded"], "refunded") or Decimal(0),
         cart_ref=fields.optional_identifier(cells["cart_id"], "cart_id"),
         checkout_token=fields.short(cells["checkout_token"]),
@@ -53,12 +53,10 @@ def _line(row: int, cells: Cells, context: Context) -> OrderLine:
         key=key,
         order=order,
         line_amount=None if price is None else price * quantity,
-        has_total=total is not None,
-        raw=cells.raw,
     )
 
 
-FORMAT = Format(
+FORMAT = CsvFormat(
     name="native-orders",
     kind="orders",
     needs="columns order_id, placed_at, email",

@@ -1,42 +1,123 @@
 """All formats, and how one is told from another.
 
-Want to add a format? Write a file like `native_carts.py`, add its FORMAT to `_ALL`, and test it with a small file.
+Want to add a format? Write a file like `rees46.py` (CSV) or `klaviyo.py` (JSON), add its FORMAT to `_ALL` and a small
+example to `tests/importers/examples.py`.
 """
 
+from collections.abc import Iterable
+
 from cartctl.errors import InputFileError, UsageError
-from cartctl.importers import native_carts, native_orders, shopify_checkouts, shopify_orders
-from cartctl.importers.csvfile import Header
-from cartctl.importers.format import Format, Kind
+from cartctl.importers import (
+    bigcommerce_orders,
+    cartflows,
+    klaviyo,
+    magento,
+    native_carts,
+    native_json,
+    native_orders,
+    prestashop,
+    rees46,
+    seller_center_orders,
+    shopify_checkouts,
+    shopify_checkouts_json,
+    shopify_orders,
+    shopify_orders_json,
+    tiktok,
+    webtoffee_orders,
+    woo_orders_export,
+    woo_orders_json,
+)
+from cartctl.importers.csvfile import CsvFile
+from cartctl.importers.format import CsvFormat, Format, JsonFormat, Kind, Source
+from cartctl.importers.jsonfile import JsonFile
+from cartctl.importers.records import Context, Line
 from cartctl.suggest import did_you_mean
 
-_ALL = (native_carts.FORMAT, native_orders.FORMAT, shopify_checkouts.FORMAT, shopify_orders.FORMAT)
+_ALL: tuple[CsvFormat | JsonFormat, ...] = (
+    native_carts.FORMAT,
+    native_json.FORMAT,
+    native_orders.FORMAT,
+    shopify_checkouts.FORMAT,
+    shopify_checkouts_json.FORMAT,
+    shopify_orders.FORMAT,
+    shopify_orders_json.FORMAT,
+    woo_orders_json.FORMAT,
+    woo_orders_export.FORMAT,
+    webtoffee_orders.FORMAT,
+    bigcommerce_orders.FORMAT,
+    seller_center_orders.FORMAT,
+    cartflows.FORMAT,
+    magento.FORMAT,
+    prestashop.FORMAT,
+    klaviyo.FORMAT,
+    rees46.FORMAT,
+    tiktok.FORMAT,
+)
 
 
-def formats(kind: Kind) -> tuple[Format, ...]:
-    """Return the formats of a kind, the most particular first."""
-    return tuple(format_ for format_ in _ALL if format_.kind == kind)
+def formats(kind: Kind | None = None) -> tuple[CsvFormat | JsonFormat, ...]:
+    """Return the formats of a kind (None: all), the most particular first."""
+    return tuple(format_ for format_ in _ALL if kind in (None, format_.kind))
 
 
-def _other(kind: Kind) -> Kind:
-    return "orders" if kind == "carts" else "carts"
+def fits(format_: Format, source: Source) -> bool:
+    """Say whether the format recognises the file, by its header or its first record."""
+    if isinstance(source, CsvFile):
+        return isinstance(format_, CsvFormat) and format_.recognise(source.header)
+    return isinstance(format_, JsonFormat) and format_.recognise(source.sample)
 
 
-def choose(kind: Kind, name: str, header: Header) -> Format:
-    """Return the format called `name`, or with `auto` the one that recognises the header."""
+def choose(kind: Kind, name: str, source: Source) -> CsvFormat | JsonFormat:
+    """Return the format called `name`, or with `auto` the one that recognises the file."""
     known = formats(kind)
     if name != "auto":
         for format_ in known:
             if format_.name == name:
+                _check_medium(format_, source)
                 return format_
         raise UsageError(f'--format: unknown "{name}"{did_you_mean(name, [f.name for f in known])}')
     for format_ in known:
-        if format_.recognise(header):
+        if fits(format_, source):
             return format_
-    if any(format_.recognise(header) for format_ in formats(_other(kind))):
-        right = _other(kind)
-        raise InputFileError(f"{header.path}: these are {right}, not {kind}: `cartctl import {right} {header.path}`")
-    needs = "; ".join(f"{format_.name}: {format_.needs}" for format_ in known)
-    shown = ", ".join(header.columns[:8]) + (" …" if len(header.columns) > 8 else "")
+        if isinstance(source, JsonFile) and isinstance(format_, JsonFormat) and not source.sample.first:
+            return format_  # an empty list is an empty export, whose ever it is
+    for format_ in formats():
+        if fits(format_, source):
+            right = format_.kind
+            raise InputFileError(
+                f"{source.path}: these are {right}, not {kind}: `cartctl import {right} {source.path}`"
+            )
+    raise _unknown(kind, known, source)
+
+
+def _check_medium(format_: CsvFormat | JsonFormat, source: Source) -> None:
+    wants, has = (
+        "JSON" if isinstance(format_, JsonFormat) else "CSV",
+        "CSV" if isinstance(source, CsvFile) else "JSON",
+    )
+    if wants != has:
+        raise InputFileError(f"{source.path}: --format {format_.name} reads {wants}; this is {has}")
+
+
+def _unknown(kind: Kind, known: tuple[Format, ...], source: Source) -> InputFileError:
+    advice = f"`cartctl import formats` lists what is known: {', '.join(format_.name for format_ in known)}"
+    if not isinstance(source, CsvFile):
+        keys = ", ".join(list(source.sample.first)[:8])
+        return InputFileError(f"{source.path}: no {kind} that cartctl knows. Its records have {keys}. {advice}")
+    columns = [" ".join(column.split()) for column in source.header.columns]
+    shown = ", ".join(columns[:8]) + (" …" if len(columns) > 8 else "")
     if "@" in shown:  # a file without a header: its first row is somebody's data
-        raise InputFileError(f"{header.path}: has no header: its first row must name the columns. Known: {needs}")
-    raise InputFileError(f"{header.path}: no {kind} export that cartctl knows. Its columns are {shown}. Known: {needs}")
+        return InputFileError(f"{source.path}: has no header: its first row must name the columns. {advice}")
+    return InputFileError(
+        f"{source.path}: no {kind} export that cartctl knows. Its columns are {shown}. {advice}; "
+        '--map "Their column=our column" names columns for the native format'
+    )
+
+
+def read(format_: CsvFormat | JsonFormat, source: Source, context: Context) -> Iterable[Line]:
+    """Read the file in the format that was chosen for it."""
+    if isinstance(format_, CsvFormat):
+        assert isinstance(source, CsvFile)
+        return format_.read(source, context)
+    assert not isinstance(source, CsvFile)
+    return format_.read(source, context)

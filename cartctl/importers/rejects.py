@@ -1,4 +1,7 @@
-"""The file of rejected rows: why each was rejected, then the row as it was, so that it can be mended and imported."""
+"""The file of rejected rows: why each was rejected, then the row as it was, so that it can be mended and imported.
+
+Rows of CSV go into CSV, records of JSON into JSON Lines.
+"""
 
 import contextlib
 import csv
@@ -7,11 +10,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Self, TextIO
 
+import msgspec
+
 from cartctl.errors import UsageError
 from cartctl.importers.records import RowError
 
 REASONS = ("rejected_file", "rejected_row", "rejected_column", "rejected_reason")
 """The columns before the row's own; an import of the mended file skips them."""
+RECORD = "record"
+"""Where the rejected record of a JSON file stands, behind the reasons."""
 _NUMBER = re.compile(r"[-+]?[\d.,]+")
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
@@ -22,7 +29,8 @@ class Rejects:
     Without a rejected row there is no file. Use it as a context manager: what is not kept is removed.
     """
 
-    def __init__(self, path: Path, source: str, columns: Sequence[str]) -> None:
+    def __init__(self, path: Path, source: str, columns: Sequence[str] | None) -> None:
+        """`columns` are those of the rows; None: `raw` of what is added is the text of one JSON record."""
         self.path = path
         self.count = 0
         self.first = ""
@@ -51,8 +59,13 @@ class Rejects:
         try:
             if self._stream is None:
                 self._stream = self._partial.open("w", encoding="utf-8", newline="")
-                self._write([*REASONS, *self._columns])
-            self._write([self._source, str(error.row), error.column, error.reason, *error.raw])
+                if self._columns is not None:
+                    self._write([*REASONS, *self._columns])
+            reasons = (self._source, str(error.row), error.column, error.reason)
+            if self._columns is None:
+                self._stream.write(_json_line(reasons, "".join(error.raw)))
+            else:
+                self._write([*reasons, *error.raw])
         except OSError as fault:
             raise self._error(fault) from None
 
@@ -72,6 +85,21 @@ class Rejects:
 
     def _error(self, fault: OSError) -> UsageError:
         return UsageError(f"{self.path}: the rejected rows cannot be written: {fault.strerror}; see --rejects")
+
+
+def _json_line(reasons: Sequence[str], text: str) -> str:
+    """The record stands there as it was, on one line; what is no JSON stands there as a text."""
+    try:
+        msgspec.json.decode(text.encode())
+        record = msgspec.json.format(text, indent=-1)
+    except (ValueError, RecursionError):
+        record = msgspec.json.encode(text).decode()
+    fields = zip(REASONS, reasons, strict=True)
+    return (
+        "{"
+        + "".join(f'"{name}":{msgspec.json.encode(value).decode()},' for name, value in fields)
+        + (f'"{RECORD}":{record}}}\n')
+    )
 
 
 def harmless(cell: str) -> str:

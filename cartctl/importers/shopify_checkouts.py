@@ -6,15 +6,15 @@ from cartctl.domain.carts import CartSnapshot
 from cartctl.errors import InputFileError
 from cartctl.importers import fields, shopify
 from cartctl.importers.csvfile import CsvFile, Header
-from cartctl.importers.format import Cells, Format, check_columns, lines_of
-from cartctl.importers.records import CartLine, Context, Ignored, RowError
+from cartctl.importers.format import Cells, CsvFormat, check_columns, lines_of
+from cartctl.importers.records import CartLine, Context, Line
 
 
 def recognise(header: Header) -> bool:
     return shopify.has_layout(header)
 
 
-def read(file: CsvFile, context: Context) -> Iterator[CartLine | RowError | Ignored]:
+def read(file: CsvFile, context: Context) -> Iterator[Line]:
     check_columns(file.header, shopify.REQUIRED)
     if file.path.name.lower().startswith("orders_export"):
         raise _orders(file)
@@ -33,7 +33,7 @@ def _line(file: CsvFile, row: int, cells: Cells, context: Context) -> CartLine:
     key = shopify.key(cells)
     items = shopify.items(cells)
     if not shopify.is_first_row(cells):
-        return CartLine(row=row, key=key, cart=None, items=items, raw=cells.raw)
+        return CartLine(row=row, key=key, cart=None, items=items)
     created_at = fields.instant(cells["created at"], "Created at", context)
     first_name, last_name = shopify.names(cells)
     cart = CartSnapshot(
@@ -48,10 +48,10 @@ def _line(file: CsvFile, row: int, cells: Cells, context: Context) -> CartLine:
         total=shopify.amount(cells, "Total"),
         consent=shopify.consent(cells),
     )
-    return CartLine(row=row, key=key, cart=cart, items=items, raw=cells.raw)
+    return CartLine(row=row, key=key, cart=cart, items=items)
 
 
-FORMAT = Format(
+FORMAT = CsvFormat(
     name="shopify-checkouts",
     kind="carts",
     needs="Shopify's abandoned-checkouts export",

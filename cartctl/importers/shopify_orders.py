@@ -11,15 +11,15 @@ from cartctl.domain.carts import OrderRecord
 from cartctl.errors import InputFileError
 from cartctl.importers import fields, shopify
 from cartctl.importers.csvfile import CsvFile, Header
-from cartctl.importers.format import Cells, Format, check_columns, lines_of
-from cartctl.importers.records import Context, Ignored, OrderLine, RowError
+from cartctl.importers.format import Cells, CsvFormat, check_columns, lines_of
+from cartctl.importers.records import Context, Line, OrderLine
 
 
 def recognise(header: Header) -> bool:
     return shopify.has_layout(header)
 
 
-def read(file: CsvFile, context: Context) -> Iterator[OrderLine | RowError | Ignored]:
+def read(file: CsvFile, context: Context) -> Iterator[Line]:
     check_columns(file.header, shopify.REQUIRED)
     wrong = InputFileError(
         f"{file.path}: is an abandoned-checkouts export, not orders: `cartctl import carts {file.path}`"
@@ -39,7 +39,7 @@ def read(file: CsvFile, context: Context) -> Iterator[OrderLine | RowError | Ign
 def _line(row: int, cells: Cells, context: Context) -> OrderLine:
     key = shopify.key(cells)
     if not shopify.is_first_row(cells):
-        return OrderLine(row=row, key=key, order=None, raw=cells.raw)
+        return OrderLine(row=row, key=key, order=None)
     total = shopify.amount(cells, "Total")
     if total is None:
         raise fields.FieldError("Total", "is blank")
@@ -55,10 +55,10 @@ def _line(row: int, cells: Cells, context: Context) -> OrderLine:
         coupon=fields.short(cells["discount code"]),
         consent=shopify.consent(cells),
     )
-    return OrderLine(row=row, key=key, order=order, raw=cells.raw)
+    return OrderLine(row=row, key=key, order=order)
 
 
-FORMAT = Format(
+FORMAT = CsvFormat(
     name="shopify-orders",
     kind="orders",
     needs="Shopify's orders export (Name, Email, Created at, Total, Financial Status, Lineitem name)",

@@ -11,11 +11,14 @@ from cartctl.domain.money import (
     CURRENCIES,
     MAX_AMOUNT,
     UNKNOWN_CURRENCY,
+    AmbiguousAmountError,
     CurrencyError,
     Money,
     check_currency,
+    decimal_sign,
     exponent,
     parse_amount,
+    read_amount,
     total,
 )
 
@@ -151,3 +154,80 @@ def test_every_amount_that_was_written_plainly_is_read(amount: Decimal) -> None:
 def test_any_text_is_an_amount_or_a_value_error(text: str) -> None:
     with contextlib.suppress(ValueError):
         assert 0 <= parse_amount(text) <= MAX_AMOUNT
+
+
+@pytest.mark.parametrize(
+    ("text", "amount"),
+    [
+        ("1234.50", "1234.50"),
+        (" 49.9 ", "49.9"),
+        ("1,234.50", "1234.50"),
+        ("1.234,56 €", "1234.56"),
+        ("US$ 1,234.50", "1234.50"),
+        ("CHF 1'234.50", "1234.50"),
+        ("CHF 1’234.50", "1234.50"),
+        ("1 234,56", "1234.56"),
+        ("1\N{NO-BREAK SPACE}234\N{NO-BREAK SPACE}567,8 kr", "1234567.8"),
+        ("1\N{NARROW NO-BREAK SPACE}234 zł", "1234"),
+        ("৳2,999", "2999"),
+        ("$1.234", "1234"),
+        ("Rs.1,23,456.00", "123456"),
+        ("R$ 12,50", "12.50"),
+        ("12 EUR", "12"),
+        ("12.-", "12"),
+        ("12,--", "12"),
+        ("1,234,567", "1234567"),
+        ("1.234.567", "1234567"),
+        ("1234,567", "1234.567"),
+        ("0,500", "0.500"),
+        ("0.500", "0.500"),
+        (",5", "0.5"),
+        ("-0.00", "0"),
+    ],
+)
+def test_amounts_are_read_as_each_country_writes_them(text: str, amount: str) -> None:
+    assert read_amount(text) == Decimal(amount)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "€", "free", "5x", "$$5", "EUR 5 EUR", "1,2,3", "1..2", "1 2", "1,2345.6", "1'2", "12,34,5", "5 -"),
+        *("1e3", "1_000", "NaN", "Infinity", "٣", "-5", "$-5", "-$5", "--5", "10000000000001", "1" * 61, "1.234,56.7"),
+    ],
+)
+def test_what_is_no_amount_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"is (no number|negative|too large)"):
+        read_amount(text)
+
+
+@pytest.mark.parametrize(("text", "point", "comma"), [("1,234", "1234", "1.234"), ("12.345", "12.345", "12345")])
+def test_three_digits_behind_one_sign_are_read_as_their_column_is(text: str, point: str, comma: str) -> None:
+    with pytest.raises(AmbiguousAmountError, match=rf'^"{text}" may be \d+ or \d+\.\d+'):
+        read_amount(text)
+    assert (read_amount(text, "."), read_amount(text, ",")) == (Decimal(point), Decimal(comma))
+
+
+@pytest.mark.parametrize(
+    ("text", "sign"),
+    [
+        *(("2,50", ","), ("2.50", "."), ("1.234,56", ","), ("1,234.56", "."), ("1,234,567", "."), ("1.234.567", ",")),
+        *(("1 234,567", ","), ("€ 0,500", ","), ("1,234", ""), ("1.234", ""), ("12", ""), ("1 234", ""), ("x", "")),
+    ],
+)
+def test_decimal_sign_is_told_by_an_amount_that_can_be_read_in_one_way_only(text: str, sign: str) -> None:
+    assert decimal_sign(text) == sign
+
+
+@given(st.decimals(0, 10**11, places=2), st.sampled_from([(",", "."), (".", ","), (" ", ","), ("'", "."), ("", ".")]))
+def test_every_amount_comes_back_whatever_its_signs(amount: Decimal, signs: tuple[str, str]) -> None:
+    thousands, decimal = signs
+    text = f"{amount:,.2f}".replace(",", "t").replace(".", decimal).replace("t", thousands)
+    assert read_amount(text) == read_amount(f"€ {text}") == amount
+
+
+@given(st.text(max_size=12) | st.text("0123456789.,' -+€kr", max_size=12))
+def test_any_text_is_an_amount_or_refused(text: str) -> None:
+    for decimal in ("", ".", ","):
+        with contextlib.suppress(ValueError):
+            assert 0 <= read_amount(text, decimal) <= MAX_AMOUNT

@@ -3,16 +3,29 @@
 import csv
 import io
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from cartctl.domain.carts import CartSnapshot, OrderRecord
 from cartctl.importers.csvfile import CsvFile
-from cartctl.importers.format import Kind, Line
-from cartctl.importers.records import CartLine, Context, Ignored, OrderLine, RowError, assemble_cart, assemble_order
+from cartctl.importers.format import Kind, Line, Source
+from cartctl.importers.jsonfile import JsonFile
+from cartctl.importers.records import (
+    CartBlock,
+    CartLine,
+    Context,
+    Ignored,
+    Note,
+    OrderLine,
+    RowError,
+    assemble_cart,
+    assemble_order,
+)
 from cartctl.importers.registry import choose
+from cartctl.importers.registry import read as read_lines
+from cartctl.importers.source import open_source
 
 SEEN = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 
@@ -25,6 +38,7 @@ class Reading:
     orders: list[OrderRecord] = field(default_factory=list)
     errors: list[RowError] = field(default_factory=list)
     ignored: list[int] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
     accepted: int = 0
 
     @property
@@ -44,41 +58,57 @@ class Reading:
         return self.errors[0].column, self.errors[0].reason
 
 
+def stream_of(text: str | bytes) -> io.BufferedReader:
+    return io.BufferedReader(io.BytesIO(text.encode() if isinstance(text, str) else text))
+
+
 def csv_file(text: str | bytes, name: str = "export.csv") -> CsvFile:
-    content = text.encode() if isinstance(text, str) else text
-    return CsvFile(Path(name), io.BufferedReader(io.BytesIO(content)))
+    return CsvFile(Path(name), stream_of(text))
+
+
+def json_file(text: str | bytes, name: str = "export.json") -> JsonFile:
+    return JsonFile(Path(name), stream_of(text))
 
 
 def read(
     kind: Kind, text: str | bytes, *, name: str = "export.csv", format_name: str = "auto", **context: Any
 ) -> Reading:
-    """Read a file as the import does, but for the database."""
-    file = csv_file(text, name)
-    format_ = choose(kind, format_name, file.header)
-    return gathered(format_.read(file, Context(**({"store": "main"} | context))))
+    """Read a file, CSV or JSON, as the import does, but for the database."""
+    source = open_source(Path(name), stream_of(text))
+    format_ = choose(kind, format_name, source)
+    return gathered(read_lines(format_, source, Context(**({"store": "main"} | context))), source)
 
 
-def gathered(lines: Iterable[Line]) -> Reading:
+def gathered(lines: Iterable[Line], source: Source) -> Reading:
     """Put the lines of each cart or order together."""
     reading = Reading()
-    groups: dict[str, list[Any]] = {}
+    groups: dict[str, list[tuple[Any, int]]] = {}
     for line in lines:
         if isinstance(line, RowError):
             reading.errors.append(line)
         elif isinstance(line, Ignored):
             reading.ignored.append(line.row)
+        elif isinstance(line, Note):
+            reading.notes.append(line.text)
         else:
-            groups.setdefault(line.key, []).append(line)
-            reading.accepted += 1
+            several = zip(line.lines(), line.rows, strict=True) if isinstance(line, CartBlock) else [(line, 1)]
+            for one, rows in several:
+                groups.setdefault(one.key, []).append((one, rows))
+                reading.accepted += rows
+    wrong: list[RowError] = []
     for group in groups.values():
-        record = assemble(group)
+        record = assemble([line for line, _ in group])
         if isinstance(record, CartSnapshot):
             reading.carts.append(record)
         elif isinstance(record, OrderRecord):
             reading.orders.append(record)
         else:
-            reading.errors += record
-            reading.accepted -= len(record)
+            for error, (_, rows) in zip(record, group, strict=True):
+                wrong += [replace(error, row=error.row + row) for row in range(rows)]
+    wrong.sort(key=lambda error: error.row)
+    seen_again = source.again(error.row for error in wrong)
+    reading.errors += [replace(error, raw=raw) for error, (_, raw) in zip(wrong, seen_again, strict=True)]
+    reading.accepted -= len(wrong)
     return reading
 
 

@@ -9,9 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from cartctl.importers.format import CsvFormat, JsonFormat
 from cartctl.importers.native_carts import FORMAT as NATIVE_CARTS
 from cartctl.importers.native_orders import FORMAT as NATIVE_ORDERS
+from cartctl.importers.registry import formats
 from tests.cli.looking import everything
+from tests.importers.examples import EXAMPLES
 from tests.importers.shopify_rows import COLUMNS
 from tests.shop import Cli
 
@@ -46,30 +49,39 @@ def empty(folder: Path) -> Path:
     return folder / "empty.db"
 
 
-def check(folder: Path, empty: Path, kind: str, content: bytes) -> None:
-    database, export, rejects = folder / "cartctl.db", folder / "export.csv", folder / "export.rejects.csv"
-    for path in folder.glob("cartctl.db*"):
+def check(
+    folder: Path,
+    empty: Path,
+    kind: str,
+    content: bytes,
+    name: str = "export.csv",
+    *,
+    options: tuple[str, ...] = ("--timezone", "Europe/Berlin"),
+) -> None:
+    database, export = folder / "cartctl.db", folder / name
+    for path in (*folder.glob("cartctl.db*"), *folder.glob("*.rejects.*")):
         path.unlink()
-    rejects.unlink(missing_ok=True)
     shutil.copy(empty, database)
     export.write_bytes(content)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DATABASE_URL", f"sqlite:///{database}")
-        arguments = ("import", kind, export, "--rejects", folder, "--timezone", "Europe/Berlin", "--json")
+        arguments: tuple[str | Path, ...] = ("import", kind, export, "--rejects", folder, *options, "--json")
         outcome = Cli(folder)(*arguments, ok=False)
     assert outcome.exit_code in (0, 1, 2)
     assert list(folder.glob("*.part")) == []
+    rejects = next(folder.glob("*.rejects.*"), None)
     if outcome.exit_code == 2:
         assert (outcome.out, outcome.err[:9]) == ("", "cartctl: ")
         assert everything(database) == everything(empty)
-        assert not rejects.exists()
+        assert rejects is None
         return
     result = outcome.json
     assert result["rows"] == result["accepted"] + result["ignored"] + result["rejected"]
-    assert outcome.exit_code == bool(result["rejected"]) == rejects.exists()
-    if rejects.exists():
+    assert outcome.exit_code == bool(result["rejected"]) == (rejects is not None)
+    if rejects is not None:
         with rejects.open(encoding="utf-8", newline="") as stream:
-            assert len(list(csv.reader(stream))) == 1 + result["rejected"]
+            lines = list(csv.reader(stream))[1:] if rejects.suffix == ".csv" else stream.readlines()
+        assert len(lines) == result["rejected"]
 
 
 @settings(max_examples=80, deadline=None)
@@ -103,3 +115,18 @@ def test_arbitrary_cells_under_a_known_header(folder: Path, empty: Path, kind: s
         times = dict.fromkeys(("updated_at", "placed_at", "Created at"), "2026-03-02T10:00:00Z")
         writer.writerow([(sound | times | filled).get(column, "") for column in columns])
     check(folder, empty, kind, stream.getvalue().encode())
+
+
+@pytest.mark.parametrize("format_", formats(), ids=lambda format_: str(format_.name))
+@settings(max_examples=5, deadline=None)
+@given(data=st.data())
+def test_valid_file_of_any_format_with_a_piece_replaced(
+    folder: Path, empty: Path, format_: CsvFormat | JsonFormat, data: st.DataObject
+) -> None:
+    """Through the whole command; `test_any_format` tries more of the kind on the importers alone."""
+    name, content = EXAMPLES[format_.name]
+    start = data.draw(st.integers(0, len(content)))
+    end = data.draw(st.integers(start, min(len(content), start + 30)))
+    piece = data.draw(st.text(',;"\n{}[]:0.', max_size=6)).encode()
+    options = () if format_.kind == "tiktok" else ("--timezone", "Europe/Berlin")
+    check(folder, empty, format_.kind, content[:start] + piece + content[end:], name, options=options)

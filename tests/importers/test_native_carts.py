@@ -112,7 +112,7 @@ def test_every_known_column_is_tested_above() -> None:
         ("total", "-1"),
         ("quantity", "-1"),
         ("quantity", "10001"),
-        ("unit_price", "4,50"),
+        ("unit_price", "4;50"),
         ("image_url", "mug.jpg"),
         ("product_url", "javascript:alert(1)"),
         ("cart_url", "c"),
@@ -214,6 +214,6 @@ def test_cart_beyond_all_measure_is_rejected_with_all_its_rows_in_full() -> None
 def test_columns_that_are_not_used_are_noted() -> None:
     from tests.importers.reading import csv_file
 
-    header = csv_file("cart_id,updated_at,email,emial,quantity,\n").header
-    assert FORMAT.notes(header) == ("columns not used: emial",)
-    assert FORMAT.notes(csv_file("cart_id,updated_at,email\n").header) == ()
+    file = csv_file("cart_id,updated_at,email,emial,quantity,\n")
+    assert FORMAT.notes(file) == ("columns not used: emial",)
+    assert FORMAT.notes(csv_file("cart_id,updated_at,email\n")) == ()

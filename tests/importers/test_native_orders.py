@@ -28,7 +28,7 @@ def test_three_columns_are_enough() -> None:
         placed_at=datetime(2026, 3, 2, 10, tzinfo=UTC),
         email="anna@example.com",
         currency="XXX",
-        total=Decimal(0),
+        total=None,
     )
 
 
@@ -59,7 +59,7 @@ def test_each_required_column_is_missed_by_name(column: str) -> None:
         ("updated_at", "2026-03-03T10:00:00Z", "updated_at", datetime(2026, 3, 3, 10, tzinfo=UTC)),
         ("channel", "tiktok", "channel", "tiktok"),
         ("consent", "yes", "consent", Consent.GRANTED),
-        ("quantity", "2", "total", Decimal(0)),
+        ("quantity", "2", "total", None),
         ("unit_price", "4.50", "total", Decimal("4.50")),
     ],
 )
@@ -85,7 +85,7 @@ def test_every_known_column_is_tested_above() -> None:
         ("refunded", "all"),
         ("updated_at", "later"),
         ("quantity", "-1"),
-        ("unit_price", "4,50"),
+        ("unit_price", "four"),
         ("consent", "perhaps"),
         ("channel", "fax"),
     ],

@@ -1,6 +1,7 @@
 """The file of rejected rows."""
 
 import csv
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from cartctl.errors import UsageError
 from cartctl.importers.records import RowError
 from cartctl.importers.rejects import Rejects, harmless, original
+from tests.importers.reading import json_file
 
 FORMULAS = ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "'=1"]
 
@@ -87,6 +89,40 @@ def test_full_disk_is_an_error_that_names_the_way_out(
     with pytest.raises(UsageError, match="No space left on device"):
         keep_many(rejects(), rows)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "record"),
+    [
+        ('{"id" : 1.50,\n "name": "Jörg\\n"}', '{"id":1.50,"name":"Jörg\\n"}'),
+        ('{"id": 1, "na', '"{\\"id\\": 1, \\"na"'),
+        ("[" * 10_000, json.dumps("[" * 10_000)),
+        ("", '""'),
+    ],
+)
+def test_record_stands_on_one_line_as_it_was_or_as_a_text_where_it_is_no_json(
+    tmp_path: Path, text: str, record: str
+) -> None:
+    with Rejects(tmp_path / "x.rejects.jsonl", "x.json", None) as file:
+        file.add(RowError(3, "email", 'is "no" e-mail address', (text,)))
+        file.add(RowError(4, "", "is bad", (text,)))
+        file.keep()
+    first, second = (tmp_path / "x.rejects.jsonl").read_text(encoding="utf-8").splitlines()
+    assert first == (
+        '{"rejected_file":"x.json","rejected_row":"3","rejected_column":"email",'
+        f'"rejected_reason":"is \\"no\\" e-mail address","record":{record}}}'
+    )
+    assert json.loads(second)["rejected_reason"] == "is bad"
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\0")), st.integers())
+def test_every_record_comes_back_as_it_was(tmp_path_factory: pytest.TempPathFactory, text: str, number: int) -> None:
+    path = tmp_path_factory.mktemp("rejects") / "x.rejects.jsonl"
+    record = {"text": text, "number": number}
+    with Rejects(path, "x.json", None) as file:
+        file.add(RowError(1, "", "is bad", (json.dumps(record, indent=1),)))
+        file.keep()
+    assert list(json_file(path.read_bytes()).records()) == [(1, record)]
 
 
 @pytest.mark.parametrize("cell", FORMULAS)

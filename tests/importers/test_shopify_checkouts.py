@@ -131,7 +131,7 @@ def test_sku_quantity_and_price_are_those_of_the_line() -> None:
     [
         ({"Lineitem_quantity": "-1"}, "Lineitem quantity"),
         ({"Lineitem_price": "free"}, "Lineitem price"),
-        ({"Total": "৳2,999"}, "Total"),
+        ({"Total": "free"}, "Total"),
         ({"Currency": "Taka"}, "Currency"),
         ({"Email": "anna"}, "Email"),
         ({"Created_at": "yesterday"}, "Created at"),

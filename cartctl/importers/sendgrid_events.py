@@ -1,0 +1,149 @@
+"""SendGrid's event webhook, as it was posted: JSON arrays of events, or JSON Lines.
+
+Facts (Twilio SendGrid's event reference): `timestamp` is in whole seconds since 1970; custom arguments stand flat among
+the other fields; `type` of a bounce is `bounce` (for good) or `blocked` (for now); a `dropped` event says why in
+`reason`; `sg_message_id` begins with the X-Message-Id of the answer, up to the first point, and is absent on some
+bounces. An event may come again, even with another `sg_event_id`.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from cartctl.domain.times import YEARS
+from cartctl.importers import fields
+from cartctl.importers.fields import FieldError
+from cartctl.importers.format import lines_of_records
+from cartctl.importers.jsonfile import JsonFile, Sample
+from cartctl.importers.records import Ignored, RowError
+
+NAME = "sendgrid-events"
+MESSAGE_ID = "cc_message_id"
+"""The custom argument that every mail of ours carries."""
+KINDS = frozenset(
+    """processed delivered deferred bounce dropped open click spamreport unsubscribe group_unsubscribe
+    group_resubscribe""".split()
+)
+_COMPLAINTS = {
+    "spamreport": "spam-report",
+    "unsubscribe": "unsubscribed",
+    "group_unsubscribe": "unsubscribed",
+}
+_DROPPED = {
+    "bounced address": "hard-bounce",
+    "invalid": "invalid-address",
+    "spam reporting address": "spam-report",
+    "unsubscribed address": "unsubscribed",
+}
+"""Reasons of a drop that tell of the address. The others (spam content, a quota, a bad header) tell of the mail."""
+_MAX_ID = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Event:
+    """One event of a kind that is known. `email` is folded; it is not to be kept."""
+
+    row: int
+    kind: str
+    at: datetime
+    email: str
+    message_id: int | None
+    """Our own id of the message, where the event bears one."""
+    receipt: str
+    """What SendGrid calls the message, as its answer did; "" where the event does not say."""
+    suppresses: str
+    """Why this address must not be written to again; "" where it may."""
+    detail: str
+    """What else is worth keeping; holds no address and no link."""
+    content: bytes
+    """What makes it the same event elsewhere: all of it but the id that a repetition may change."""
+
+
+def recognise(sample: Sample) -> bool:
+    """Say whether the first record is an event."""
+    first = sample.first
+    return (
+        "event" in first
+        and "timestamp" in first
+        and ("sg_message_id" in first or "sg_event_id" in first or ("email" in first and first["event"] in KINDS))
+    )
+
+
+def read(file: JsonFile) -> Iterator[Event | RowError | Ignored]:
+    """Yield each record's event; one of a kind that is not known is ignored, and so is every unknown field."""
+    return lines_of_records(file, lambda row, record: (_event(row, record),))
+
+
+def _event(row: int, record: Mapping[str, Any]) -> Event | Ignored:
+    kind = record.get("event")
+    if not isinstance(kind, str) or not kind:
+        raise FieldError("event", "is missing: is this a SendGrid event?")
+    if kind not in KINDS:
+        return Ignored(row, "unknown kind of event")
+    email = fields.email(_text(record, "email"), "email")
+    if email is None:
+        raise FieldError("email", "is blank")
+    content = {name: value for name, value in record.items() if name != "sg_event_id"}
+    return Event(
+        row=row,
+        kind=kind,
+        at=_instant(record.get("timestamp")),
+        email=email,
+        message_id=_message_id(record.get(MESSAGE_ID)),
+        receipt=_text(record, "sg_message_id").partition(".")[0].strip()[:200],
+        suppresses=_suppresses(kind, record),
+        detail=_detail(kind, record),
+        content=hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).digest(),
+    )
+
+
+def _text(record: Mapping[str, Any], name: str) -> str:
+    value = record.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _instant(value: object) -> datetime:
+    """Seconds since 1970, as a number or as digits."""
+    digits = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 11:
+        raise FieldError("timestamp", "is no time in whole seconds since 1970")
+    found = datetime.fromtimestamp(int(digits), UTC)
+    if found.year not in YEARS:
+        raise FieldError("timestamp", f"{digits} is absurd (the years from {YEARS[0]} to {YEARS[-1]} are not)")
+    return found
+
+
+def _message_id(value: object) -> int | None:
+    """Read our own argument; whatever else stands there belongs to somebody else's mail."""
+    digits = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+    if not digits.isascii() or not digits.isdigit() or len(digits) > 19:
+        return None
+    return int(digits) if 0 < int(digits) <= _MAX_ID else None
+
+
+def _is_hard(record: Mapping[str, Any]) -> bool:
+    """Without a `type`, only a status of the class 5 (RFC 3463: permanent) makes a bounce hard."""
+    kind = _text(record, "type").lower()
+    return kind == "bounce" or (not kind and _text(record, "status").startswith("5."))
+
+
+def _suppresses(kind: str, record: Mapping[str, Any]) -> str:
+    if kind == "bounce":
+        return "hard-bounce" if _is_hard(record) else ""
+    if kind == "dropped":
+        return _DROPPED.get(_text(record, "reason").strip().lower(), "")
+    return _COMPLAINTS.get(kind, "")
+
+
+def _detail(kind: str, record: Mapping[str, Any]) -> str:
+    if kind == "bounce":
+        return "hard" if _is_hard(record) else "soft"
+    if kind == "dropped":
+        reason = _text(record, "reason").strip().lower()
+        return reason if reason in _DROPPED else ""
+    if kind == "open" and record.get("sg_machine_open") is True:
+        return "machine"
+    return ""
