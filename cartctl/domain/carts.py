@@ -156,13 +156,16 @@ class OrderRecord:
     email: str | None = None
     phone: str | None = None
     currency: str
-    total: Decimal
+    total: Decimal | None
+    """None: the file does not say. What another file says is kept."""
     refunded: Decimal = Decimal(0)
     cart_ref: str = ""
     checkout_token: str = ""
     cart_token: str = ""
     coupon: str = ""
     consent: Consent = Consent.UNKNOWN
+    earlier: tuple[str, ...] = ()
+    """Other statuses in which the same file shows it: what was once bought stays bought."""
 
     @property
     def can_match(self) -> bool:

@@ -4,19 +4,27 @@ This is the rule that keeps buyers from being mailed, so it is generous: a cart 
 or when either the e-mail or the phone number is the same.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from cartctl.domain.carts import CartStatus
 
+STAND_IN = "checkout:"
+"""How the id of an order begins that only its checkout tells of: a completed checkout says that the shopper bought, but
+not under which order id. The shop's own orders may show the same purchase; see `closing_purchase`."""
+
 
 @dataclass(frozen=True, slots=True)
 class PurchaseRules:
-    """`slack`: a checkout is often stamped seconds after its order. `idle_after`: see "abandoned"."""
+    """`slack`: a checkout is often stamped seconds after its order. `idle_after`: see "abandoned".
+
+    `not_purchases`: order statuses (lower case) that do not count as bought.
+    """
 
     slack: timedelta
     idle_after: timedelta
+    not_purchases: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,13 +58,28 @@ class Purchase:
     contact_id: int | None = None
     phone: str | None = None
 
+    @property
+    def stands_in(self) -> bool:
+        return self.external_id.startswith(STAND_IN)
+
 
 def closing_purchase(cart: CartIdentity, purchases: Iterable[Purchase], *, slack: timedelta) -> Purchase | None:
     """Return the purchase that closes the cart: the earliest that names it, else the earliest by the same shopper.
 
+    A completed checkout gives way to an order that names the cart, or is by the same shopper and was placed no later:
+    it is that order, seen from the other side, and its money would count twice if each of the two closed a cart.
     Depends on the set of purchases only, never on the order in which they were imported.
     """
     candidates = [p for p in purchases if cart.ended_at is None or p.placed_at < cart.ended_at]
+    found = _earliest(cart, candidates, slack)
+    if found is not None and found.stands_in:
+        orders = [p for p in candidates if not p.stands_in]
+        told = [p for p in orders if p.placed_at <= found.placed_at + slack or names(p, cart)]
+        return _earliest(cart, told, slack) or found
+    return found
+
+
+def _earliest(cart: CartIdentity, candidates: Sequence[Purchase], slack: timedelta) -> Purchase | None:
     named = [p for p in candidates if names(p, cart) and (cart.created_at is None or p.placed_at >= cart.created_at)]
     same_shopper = [p for p in candidates if _is_shopper(p, cart) and p.placed_at >= cart.last_activity_at - slack]
     return min(named or same_shopper, key=lambda p: (p.placed_at, p.external_id), default=None)

@@ -1,13 +1,14 @@
-"""What importing carts and importing orders share: one file, staged, then taking effect in one transaction.
+"""Importing one file of carts, of orders, or of both.
 
 1. Hash the file: the same file, read the same way, was imported before? Then nothing changes.
-2. Parse it row by row into a staging table. A file that is no such export ends here, and nothing was changed.
-3. In one transaction: put the rows of each cart (order) together, save them, look at the purchases again,
-   write the rejected rows beside, remember the file.
+2. Parse it row by row into staging tables. A file that is no such export ends here, and nothing was changed.
+3. In one transaction: save what is plain in one sweep and the rest cart by cart, look at the purchases again, write
+   the rejected rows beside, remember the file.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,23 +16,42 @@ from io import BufferedReader
 from pathlib import Path
 from typing import Any, TypeVar
 
-import msgspec
 from sqlalchemy import Connection
 
-from cartctl.domain.carts import CartSnapshot, OrderRecord
+from cartctl.domain.carts import CartSnapshot, Consent, OrderRecord
+from cartctl.domain.purchases import PurchaseRules
+from cartctl.errors import UsageError
+from cartctl.importers import registry
 from cartctl.importers.csvfile import CsvFile, digest, open_binary
-from cartctl.importers.format import Format, Kind
-from cartctl.importers.records import CartLine, Context, Ignored, OrderLine, RowError
-from cartctl.importers.registry import choose
+from cartctl.importers.format import CsvFormat, Format, JsonFormat, Kind, Source
+from cartctl.importers.records import (
+    CartBlock,
+    CartLine,
+    Context,
+    Ignored,
+    Note,
+    OrderLine,
+    RowError,
+    assemble_cart,
+    assemble_order,
+)
 from cartctl.importers.rejects import Rejects
-from cartctl.store import imports
+from cartctl.importers.source import open_source
+from cartctl.importers.tiktok import DUPLICATE
+from cartctl.store import carts, events, imports, merging, orders, purchases
 from cartctl.store.carts import Saved
 from cartctl.store.database import EngineDatabase
-from cartctl.store.staging import Staging, staging
+from cartctl.store.staging import CartRun, OrderRun, Staging, staging
 
 BATCH = 500
-"""Carts or orders saved at a time."""
+"""Carts or orders that are not plain, saved at a time."""
+_EVERY = 2000
+"""Rows between two moves of the progress bar."""
+_SUSPICIOUS_FROM = 3
+"""A column of consent that says yes in so many rows, and nothing else, was probably filled in afterwards."""
 
+Advance = Callable[[int, int], None]
+"""Moves a progress bar to (bytes read, rows read)."""
 _Record = TypeVar("_Record", CartSnapshot, OrderRecord)
 
 
@@ -41,11 +61,13 @@ class Options:
 
     context: Context
     format_name: str = "auto"
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    """The file's column -> the native format's column."""
     again: bool = False
     rejects_folder: Path = field(default_factory=Path)
     rejects_name: str = ""
     """What stands before `.rejects.csv`; "": the file's own name."""
-    progress: Callable[[int], AbstractContextManager[Callable[[int], None]]] | None = None
+    progress: Callable[[int], AbstractContextManager[Advance]] | None = None
     """Given the file's size in bytes, opens a progress bar and lends the function that moves it."""
 
 
@@ -54,18 +76,19 @@ class ImportResult:
     """What became of one file. `rows` = accepted + ignored + rejected, always."""
 
     name: str
-    kind: Kind
+    kind: str
     format: str
-    rows: int
-    accepted: int
-    ignored: int
-    rejected: int
-    rejects_file: str | None
-    already_imported: bool
-    saved: Saved
+    rows: int = 0
+    accepted: int = 0
+    ignored: int = 0
+    rejected: int = 0
+    ignored_because: Mapping[str, int] = field(default_factory=dict)
+    rejects_file: str | None = None
+    already_imported: bool = False
+    saved: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    """For "carts", for "orders", or for both: created, updated, unchanged, and further counts."""
     first_error: str = ""
     notes: tuple[str, ...] = ()
-    extra: dict[str, int] = field(default_factory=dict)
 
     def as_json(self) -> dict[str, Any]:
         """Return the documented JSON object."""
@@ -76,51 +99,33 @@ class ImportResult:
             "accepted": self.accepted,
             "ignored": self.ignored,
             "rejected": self.rejected,
+            "ignored_because": dict(self.ignored_because),
             "rejects_file": self.rejects_file,
             "already_imported": self.already_imported,
-            self.kind: {
-                "created": self.saved.created,
-                "updated": self.saved.updated,
-                "unchanged": self.saved.unchanged,
-            }
-            | self.extra,
+            **{kind: dict(counts) for kind, counts in self.saved.items()},
         }
 
 
-Save = Callable[[Connection, list[_Record]], tuple[Saved, dict[str, int]]]
-"""Write a batch of records; return the counts, and further numbers worth reporting."""
-
-
 def import_file(
-    database: EngineDatabase,
-    path: Path,
-    *,
-    kind: Kind,
-    line_type: type[CartLine] | type[OrderLine],
-    assemble: Callable[[Sequence[Any]], _Record | list[RowError]],
-    save: Save[_Record],
-    options: Options,
-    now: datetime,
+    database: EngineDatabase, path: Path, *, kind: Kind, options: Options, rules: PurchaseRules, now: datetime
 ) -> ImportResult:
     """Import one file. Raises InputFileError when it is no such export: then nothing was changed."""
     with open_binary(path) as stream:
         content = digest(path, stream)
-        file = CsvFile(path, stream)
-        format_ = choose(kind, options.format_name, file.header)
-        identity = _identity(content, format_, options.context)
+        source = open_source(path, stream, options.mapping)
+        format_ = registry.choose(kind, options.format_name, source)
+        _require_zone(format_, options.context, path)
+        identity = _identity(content, format_, options)
         with database.read() as connection:
             before = None if options.again else imports.find(connection, identity)
         if before is not None:
             return _again(path, kind, format_, before)
-        rejects_path = options.rejects_folder / f"{options.rejects_name or path.stem}.rejects.csv"
-        with staging(database) as stage, Rejects(rejects_path, path.name, file.header.columns) as rejects:
-            run = _Run(file, format_, options, rejects)
+        with staging(database) as stage, rejects_of(source, options) as rejects:
+            run = _Run(source, format_, kind, options, rejects)
             run.stage_lines(stage, stream)
-            decoder = msgspec.json.Decoder(line_type)
             with stage.write() as connection:
-                for batch in run.assembled(stage, decoder, assemble):
-                    run.count(*save(connection, batch))
-                result = run.result(kind)
+                run.save(stage, connection, rules, now=now)
+                result = run.result()
                 imports.record(
                     connection,
                     identity=identity,
@@ -135,8 +140,23 @@ def import_file(
     return result
 
 
-def _identity(content: str, format_: Format, context: Context) -> str:
-    """The same bytes read with another zone, currency or for another store are another import."""
+def _require_zone(format_: Format, context: Context, path: Path) -> None:
+    if format_.never_has_offset and context.zone is None:
+        raise UsageError(
+            f"{path}: the times of {format_.name} have no offset from UTC: name their zone with "
+            f"--timezone Europe/Berlin or stores.{context.store}.timezone"
+        )
+
+
+def rejects_of(source: Source, options: Options) -> Rejects:
+    columns, kind = (source.header.columns, "csv") if isinstance(source, CsvFile) else (None, "jsonl")
+    path = options.rejects_folder / f"{options.rejects_name or source.path.stem}.rejects.{kind}"
+    return Rejects(path, source.path.name, columns)
+
+
+def _identity(content: str, format_: Format, options: Options) -> str:
+    """The same bytes read with another zone, currency, mapping or for another store are another import."""
+    context = options.context
     parts = (
         content,
         format_.kind,
@@ -145,12 +165,20 @@ def _identity(content: str, format_: Format, context: Context) -> str:
         str(context.zone),
         context.currency,
         context.country or "",
+        str(context.day_first),
+        *((f"signed={context.tiktok_app.key}",) if context.tiktok_app else ()),
+        *(f"{theirs}={ours}" for theirs, ours in sorted(options.mapping.items())),
     )
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
 
 def _again(path: Path, kind: Kind, format_: Format, before: dict[str, Any]) -> ImportResult:
-    counts = before[kind]
+    """Tell of the earlier import of the same file: all it saved is there, unchanged."""
+    saved: dict[str, dict[str, int]] = {}
+    for name in ("carts", "orders"):
+        if name in before:
+            changed = ("created", "updated", "unchanged")
+            saved[name] = dict.fromkeys(before[name], 0) | {"unchanged": sum(before[name][count] for count in changed)}
     return ImportResult(
         name=str(path),
         kind=kind,
@@ -159,59 +187,122 @@ def _again(path: Path, kind: Kind, format_: Format, before: dict[str, Any]) -> I
         accepted=before["accepted"],
         ignored=before["ignored"],
         rejected=before["rejected"],
-        rejects_file=None,
+        ignored_because=before.get("ignored_because", {}),
         already_imported=True,
-        saved=Saved(unchanged=counts["created"] + counts["updated"] + counts["unchanged"]),
-        extra={name: 0 for name in counts if name not in ("created", "updated", "unchanged")},
+        saved=saved,
     )
 
 
 class _Run:
-    """The numbers of one file on its way."""
+    """One file on its way, and its numbers."""
 
-    def __init__(self, file: CsvFile, format_: Format, options: Options, rejects: Rejects) -> None:
-        self._file, self._format, self._options, self._rejects = file, format_, options, rejects
+    def __init__(
+        self, source: Source, format_: CsvFormat | JsonFormat, kind: Kind, options: Options, rejects: Rejects
+    ) -> None:
+        self._source, self._format, self._kind = source, format_, kind
+        self._options, self._rejects = options, rejects
         self._rows = self._accepted = self._ignored = 0
-        self._saved = Saved()
-        self._extra: dict[str, int] = {}
+        self._because: Counter[str] = Counter()
+        self._notes: dict[str, None] = dict.fromkeys(format_.notes(source))
+        self._saved: dict[str, dict[str, int]] = {}
+        if kind != "orders":
+            self._saved["carts"] = {"created": 0, "updated": 0, "unchanged": 0}
+        if kind != "carts":
+            self._expect_orders()
+
+    def _expect_orders(self) -> None:
+        counts = ("created", "updated", "unchanged", "carts_closed", "unmatchable")
+        self._saved.setdefault("orders", dict.fromkeys(counts, 0))
 
     def stage_lines(self, stage: Staging, stream: BufferedReader) -> None:
         """Parse the whole file, row by row; nothing of it stays in memory."""
-        encode = msgspec.json.Encoder().encode
-        batch: list[tuple[str, bytes]] = []
-        size = self._file.path.stat().st_size
+        size = self._source.path.stat().st_size
         bar = self._options.progress(size) if self._options.progress else nullcontext(_no_bar)
+        consents: Counter[Consent] = Counter()
+        told = 0
         with bar as advance:
-            for line in self._format.read(self._file, self._options.context):
-                self._rows += 1
-                if isinstance(line, RowError):
+            for line in registry.read(self._format, self._source, self._options.context):
+                more = 1
+                if isinstance(line, CartBlock):
+                    more = sum(line.rows)
+                    self._accepted += more
+                    stage.add_carts(line.row, line.rows, line.fields, line.items)
+                    consents.update(line.fields["consent"])
+                elif isinstance(line, CartLine):
+                    self._accepted += 1
+                    stage.add_cart(line.row, line.key, line.cart, line.items, line.change)
+                    if line.cart is not None:
+                        consents[line.cart.consent] += 1
+                elif isinstance(line, OrderLine):
+                    self._accepted += 1
+                    stage.add_order(line.row, line.key, line.order, line.line_amount)
+                    if line.delivery is not None:
+                        stage.add_delivery(line.delivery.digest, line.delivery.state, line.delivery.at, line.key)
+                    if line.order is not None:
+                        consents[line.order.consent] += 1
+                elif isinstance(line, RowError):
                     self._rejects.add(line)
                 elif isinstance(line, Ignored):
                     self._ignored += 1
-                else:
-                    self._accepted += 1
-                    batch.append((line.key, encode(line)))
-                if len(batch) >= 5000:
-                    stage.add(batch)
-                    batch = []
-                    advance(stream.tell())
-            if batch:
-                stage.add(batch)
+                    self._because[line.because or "blank"] += 1
+                elif isinstance(line, Note):
+                    self._notes[line.text] = None
+                    continue
+                self._rows += more
+                if self._rows >= told + _EVERY:
+                    told = self._rows
+                    advance(stream.tell(), told)
+        if set(consents) == {Consent.GRANTED} and consents[Consent.GRANTED] >= _SUSPICIOUS_FROM:
+            self._notes["every row says that the shopper consented: is that column what they answered?"] = None
 
-    def assembled(
+    def save(self, stage: Staging, connection: Connection, rules: PurchaseRules, *, now: datetime) -> None:
+        """Let what was staged take effect."""
+        store = self._options.context.store
+        merging.prepare(connection)
+        source = f"carts:{self._source.path.name}"[:80]
+        saved, last_cart = merging.plain_carts(connection, store, slack=rules.slack, source=source)
+        self._count("carts", saved)
+        for batch in self._assembled(stage, stage.cart_groups(), _cart):
+            dated = self._format.dates_carts
+            saved, touched = carts.save(
+                connection, store, batch, now=now, slack=rules.slack, dated=dated, source=source
+            )
+            self._count("carts", saved)
+            purchases.match(connection, touched, rules, now=now)
+        source = f"orders:{self._source.path.name}"[:80]
+        saved, last_order = merging.plain_orders(connection, store, rules, now=now, source=source)
+        self._count("orders", saved)
+        closed = 0
+        for orders_ in self._assembled(stage, stage.order_groups(), _order):
+            saved, rows = orders.save(connection, store, orders_, rules=rules, now=now, source=source)
+            self._count("orders", saved)
+            affected = purchases.carts_of_orders(connection, store, rows)
+            closed += len(purchases.match(connection, affected, rules, now=now))
+        orders.fill_totals(connection, store, rules)
+        affected = purchases.carts_to_look_at(connection, store, after_cart=last_cart, after_order=last_order)
+        closed += len(purchases.match(connection, affected, rules, now=now))
+        if "orders" in self._saved:
+            self._saved["orders"]["carts_closed"] += closed
+            self._saved["orders"]["unmatchable"] += merging.unmatchable(connection)
+        if self._kind == "tiktok":
+            known = events.remember_staged(connection, store, source="tiktok")
+            self._saved["orders"]["duplicates"] = known + self._because[DUPLICATE]
+        self._reject(stage)
+
+    def _assembled(
         self,
         stage: Staging,
-        decoder: msgspec.json.Decoder[Any],
-        assemble: Callable[[Sequence[Any]], _Record | list[RowError]],
+        groups: Iterator[list[Any]],
+        assemble: Callable[[list[Any]], _Record | list[RowError]],
     ) -> Iterator[list[_Record]]:
         """Yield batches of carts or orders, each put together from all its rows; no external id comes twice in one."""
         batch: dict[str, _Record] = {}
-        for group in stage.groups():
-            record = assemble([decoder.decode(payload) for payload in group])
+        for group in groups:
+            record = assemble(group)
             if isinstance(record, list):
-                self._accepted -= len(record)
-                for error in record:
-                    self._rejects.add(error)
+                for error, run in zip(record, group, strict=True):
+                    for row in range(run.row, run.row + run.rows):
+                        stage.reject(row, error.column, error.reason)
                 continue
             if len(batch) >= BATCH or record.external_id in batch:
                 yield list(batch.values())
@@ -220,31 +311,61 @@ class _Run:
         if batch:
             yield list(batch.values())
 
-    def count(self, saved: Saved, extra: dict[str, int]) -> None:
-        self._saved.created += saved.created
-        self._saved.updated += saved.updated
-        self._saved.unchanged += saved.unchanged
-        for name, number in extra.items():
-            self._extra[name] = self._extra.get(name, 0) + number
+    def _reject(self, stage: Staging) -> None:
+        """Write the rows that turned out wrong only now; what they looked like is read from the file once more."""
+        waiting: deque[tuple[int, str, str]] = deque()
 
-    def result(self, kind: Kind) -> ImportResult:
+        def wanted() -> Iterator[int]:
+            for late in stage.rejects():
+                waiting.append((late.row, late.place, late.reason))
+                yield late.row
+
+        for row, raw in self._source.again(wanted()):
+            while waiting[0][0] < row:
+                waiting.popleft()
+            _, place, reason = waiting.popleft()
+            self._rejects.add(RowError(row, place, reason, raw))
+            self._accepted -= 1
+
+    def _count(self, kind: str, saved: Saved) -> None:
+        if not (saved.created or saved.updated or saved.unchanged):
+            return
+        if kind == "orders":
+            self._expect_orders()
+        counts = self._saved.setdefault(kind, {"created": 0, "updated": 0, "unchanged": 0})
+        counts["created"] += saved.created
+        counts["updated"] += saved.updated
+        counts["unchanged"] += saved.unchanged
+
+    def result(self) -> ImportResult:
         rejected = self._rejects.count
         return ImportResult(
-            name=str(self._file.path),
-            kind=kind,
+            name=str(self._source.path),
+            kind=self._kind,
             format=self._format.name,
             rows=self._rows,
             accepted=self._accepted,
             ignored=self._ignored,
             rejected=rejected,
+            ignored_because=dict(self._because.most_common()),
             rejects_file=str(self._rejects.path) if rejected else None,
-            already_imported=False,
             saved=self._saved,
             first_error=self._rejects.first,
-            notes=self._format.notes(self._file.header),
-            extra=self._extra,
+            notes=tuple(self._notes),
         )
 
 
-def _no_bar(_position: int) -> None:
+def _cart(group: list[CartRun]) -> CartSnapshot | list[RowError]:
+    return assemble_cart(
+        [CartLine(row=run.row, key=run.key, cart=run.cart, items=run.items, change=run.change) for run in group]
+    )
+
+
+def _order(group: list[OrderRun]) -> OrderRecord | list[RowError]:
+    return assemble_order(
+        [OrderLine(row=run.row, key=run.key, order=run.order, line_amount=run.line_amount) for run in group]
+    )
+
+
+def _no_bar(_position: int, _rows: int) -> None:
     pass

@@ -1,18 +1,17 @@
 """Carts: what imports write, and what detection asks for."""
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-import msgspec
 from sqlalchemy import Connection, Row, Select, bindparam, delete, func, insert, literal, select, text, update
 
-from cartctl.domain.carts import CartSnapshot, CartStatus, Consent, Item, same_moment
+from cartctl.domain.carts import CartSnapshot, CartStatus, Consent, Item, in_display_order, same_moment
 from cartctl.domain.money import Money
 from cartctl.domain.purchases import opens_new_generation
 from cartctl.store import contacts, enrollments
+from cartctl.store.fingerprints import fingerprint, price_minor
 from cartctl.store.sql import chunks
 from cartctl.store.tables import UtcTime, cart_items, carts
 from cartctl.store.tables import contacts as contacts_table
@@ -35,10 +34,12 @@ def save(
     *,
     now: datetime,
     slack: timedelta,
+    dated: bool = True,
     source: str,
 ) -> tuple[Saved, list[int]]:
     """Write sightings of carts (each external id once). Older sightings never overwrite newer ones.
 
+    Without `dated` their time is that of the file they stand in, and no sign of life of a cart that is known already.
     Returns the counts and the ids of carts whose identity or activity changed.
     """
     saved = Saved()
@@ -47,6 +48,9 @@ def save(
     signals = [(people[email], consent, at) for cart in snapshots for email, consent, at in cart.said]
     contacts.hear_consent(connection, signals, source=source)
     known = _latest(connection, store, [cart.external_id for cart in snapshots])
+    if not dated:
+        saved.unchanged = sum(cart.external_id in known for cart in snapshots)
+        snapshots = [cart for cart in snapshots if cart.external_id not in known]
     fresh: list[tuple[CartSnapshot, int, datetime | None]] = []
     changed: list[tuple[CartSnapshot, Row[Any]]] = []
     for cart in snapshots:
@@ -71,7 +75,8 @@ def save(
     saved.created = len(fresh)
     touched = _insert(connection, store, fresh, people)
     updated = _update(connection, changed, people, now=now)
-    saved.updated, saved.unchanged = len(updated), len(changed) - len(updated)
+    saved.updated = len(updated)
+    saved.unchanged += len(changed) - len(updated)
     return saved, touched + updated
 
 
@@ -217,7 +222,7 @@ def _insert_items(connection: Connection, pairs: Sequence[tuple[int, CartSnapsho
             "name": item.name,
             "variant": item.variant,
             "quantity": item.quantity,
-            "unit_price_minor": None if item.unit_price is None else Money.of(item.unit_price, cart.currency).minor,
+            "unit_price_minor": price_minor(item, cart.currency),
             "image_url": item.image_url,
             "product_url": item.product_url,
         }
@@ -226,34 +231,6 @@ def _insert_items(connection: Connection, pairs: Sequence[tuple[int, CartSnapsho
     ]
     if rows:
         connection.execute(insert(cart_items), rows)
-
-
-def fingerprint(cart: CartSnapshot) -> str:
-    """Tell two sightings at one moment apart by what they say of the cart (not by consent, which is the contact's).
-
-    Amounts count as they are stored, so that a cart read back has the fingerprint it was written with.
-    """
-
-    def minor(amount: Any) -> int | None:
-        return None if amount is None else Money.of(amount, cart.currency).minor
-
-    items = [
-        (i.product_id, i.sku, i.name, i.variant, i.quantity, minor(i.unit_price), i.image_url, i.product_url)
-        for i in cart.items
-    ]
-    facts = (
-        *(cart.channel, cart.email, cart.phone, cart.first_name, cart.last_name, cart.locale, cart.timezone),
-        *(
-            cart.currency,
-            minor(cart.worth),
-            cart.total is not None,
-            cart.cart_url,
-            cart.checkout_token,
-            cart.cart_token,
-            items,
-        ),
-    )
-    return hashlib.sha256(msgspec.json.encode(facts)).hexdigest()
 
 
 def _snapshot(connection: Connection, row: Row[Any]) -> CartSnapshot:
@@ -289,9 +266,7 @@ def items(connection: Connection, cart_ids: Sequence[int], currencies: dict[int,
     found: dict[int, list[Item]] = {id_: [] for id_ in cart_ids}
     for chunk in chunks(list(cart_ids)):
         rows = connection.execute(
-            select(cart_items)
-            .where(cart_items.c.cart_id.in_(chunk))
-            .order_by(cart_items.c.cart_id, cart_items.c.position)
+            select(cart_items).where(cart_items.c.cart_id.in_(chunk)).order_by(cart_items.c.cart_id)
         )
         for row in rows:
             price = row.unit_price_minor
@@ -307,7 +282,7 @@ def items(connection: Connection, cart_ids: Sequence[int], currencies: dict[int,
                     product_url=row.product_url,
                 )
             )
-    return {id_: tuple(list_) for id_, list_ in found.items()}
+    return {id_: in_display_order(list_) for id_, list_ in found.items()}
 
 
 def any_idle(connection: Connection, *, now: datetime, idle_after: timedelta) -> bool:
@@ -318,7 +293,7 @@ def any_idle(connection: Connection, *, now: datetime, idle_after: timedelta) ->
 def _idle(now: datetime, idle_after: timedelta) -> Select[Any]:
     return select(carts.c.id, carts.c.last_activity_at).where(
         carts.c.status == text("'active'"),  # spelt out, as in the partial index, so that the planner can use it
-        ~carts.c.is_empty,
+        text("NOT carts.is_empty"),
         carts.c.last_activity_at <= now - idle_after,
     )
 
@@ -349,8 +324,12 @@ def abandon_idle(
     return {status: len(ids) for status, ids in by_status.items()}
 
 
+_AWAITS = text("carts.awaits_enrollment")
+"""Spelt as in the partial index: SQLAlchemy would write `= 1` for SQLite, whose planner then sees another condition."""
+
+
 def any_awaiting(connection: Connection) -> bool:
-    return bool(connection.execute(select(select(carts.c.id).where(carts.c.awaits_enrollment).exists())).scalar_one())
+    return bool(connection.execute(select(select(carts.c.id).where(_AWAITS).exists())).scalar_one())
 
 
 def awaiting_enrollment(connection: Connection, *, limit: int) -> Sequence[Row[Any]]:
@@ -358,7 +337,7 @@ def awaiting_enrollment(connection: Connection, *, limit: int) -> Sequence[Row[A
     return connection.execute(
         select(carts, contacts_table.c.email_normalised)
         .outerjoin(contacts_table, contacts_table.c.id == carts.c.contact_id)
-        .where(carts.c.awaits_enrollment)
+        .where(_AWAITS)
         .order_by(carts.c.id)
         .limit(limit)
         .with_for_update(of=carts)

@@ -58,6 +58,18 @@ def hear_consent(connection: Connection, signals: Iterable[tuple[int, Consent, d
     )
 
 
+def lock(connection: Connection, ids: Iterable[int]) -> None:
+    """Make other processes wait that decide about these contacts; in the order of ids, so that none waits in a circle.
+
+    On PostgreSQL this leaves room for new rows that refer to them. SQLite has one writer anyway.
+    """
+    if connection.dialect.name == "sqlite":
+        return
+    for chunk in chunks(sorted(set(ids))):
+        statement = select(contacts.c.id).where(contacts.c.id.in_(chunk)).order_by(contacts.c.id)
+        connection.execute(statement.with_for_update(key_share=True))
+
+
 def email_hash(key: bytes, email_normalised: str) -> str:
     """The keyed hash under which an address is suppressed; it does not tell the address."""
     return hmac.new(key, email_normalised.encode(), hashlib.sha256).hexdigest()

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, Select, and_, bindparam, select, update
+from sqlalchemy import Column, Connection, Row, Select, String, and_, bindparam, select, text, update
 
 from cartctl.domain.carts import CartStatus
 from cartctl.domain.purchases import (
@@ -49,6 +49,24 @@ def carts_of_orders(connection: Connection, store: str, order_rows: Iterable[Row
     for cart_column, order_column in _LINKS:
         statement = select(carts.c.id).where(carts.c.store == store)
         found.update(row.id for row in _linked(connection, statement, cart_column, order_column, order_rows))
+    return sorted(found)
+
+
+def carts_to_look_at(connection: Connection, store: str, *, after_cart: int, after_order: int) -> list[int]:
+    """Return the carts that have anything in common with a purchase, where one of the two is new: its id is greater."""
+    found: set[int] = set()
+    for fresh in (carts.c.id > after_cart, orders.c.id > after_order):
+        for cart_column, order_column in _LINKS:
+            statement = (
+                select(carts.c.id)
+                .distinct()
+                .join(orders, and_(orders.c.store == carts.c.store, order_column == cart_column))
+                .where(carts.c.store == store, orders.c.is_purchase, fresh)
+            )
+            for column in (cart_column, order_column):
+                if isinstance(column.type, String) and column.name != "external_id":
+                    statement = statement.where(column != text("''"))  # spelt out, as in the partial indexes
+            found.update(connection.execute(statement).scalars())
     return sorted(found)
 
 

@@ -1,4 +1,4 @@
-"""Two things every store module needs: long IN lists in pieces, and an insert that leaves what is there alone."""
+"""What every store module needs: long IN lists in pieces, and inserts that leave what is there alone."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
@@ -21,6 +21,14 @@ def insert_missing(connection: Connection, table: Table, rows: list[dict[str, An
     if not rows:
         return
     connection.execute(_insert_or_leave(connection, table, key), rows)
+
+
+def insert_new(connection: Connection, table: Table, rows: list[dict[str, Any]], column: str, *more: str) -> set[Any]:
+    """Do as `insert_missing` with the key (`column`, *more); return the `column` of the rows that were inserted."""
+    if not rows:
+        return set()
+    statement = _insert_or_leave(connection, table, [column, *more]).returning(table.c[column])
+    return set(connection.execute(statement, rows).scalars())
 
 
 def _insert_or_leave(connection: Connection, table: Table, key: list[str]) -> Insert:

@@ -137,8 +137,8 @@ Index(
 Index("ix_carts_contact", carts.c.contact_id)
 for _column in (carts.c.phone, carts.c.checkout_token, carts.c.cart_token):
     Index(f"ix_carts_{_column.name}", _column, info={"where": f"{_column.name} <> ''"})
-Index("ix_carts_order", carts.c.order_id)
-Index("ix_carts_first_abandoned", carts.c.first_abandoned_at)
+for _name, _column in (("order", carts.c.order_id), ("first_abandoned", carts.c.first_abandoned_at)):
+    Index(f"ix_carts_{_name}", _column, info={"where": f"{_column.name} IS NOT NULL"})
 
 cart_items = Table(
     "cart_items",
@@ -154,6 +154,7 @@ cart_items = Table(
     Column("image_url", Text, nullable=False, server_default=""),
     Column("product_url", Text, nullable=False, server_default=""),
     CheckConstraint("quantity >= 0", name="quantity"),
+    sqlite_with_rowid=False,
 )
 
 orders = Table(
@@ -173,6 +174,7 @@ orders = Table(
     Column("currency", String(3), nullable=False),
     Column("total_minor", BigInteger, nullable=False),
     Column("net_minor", BigInteger, nullable=False),
+    Column("total_given", Boolean, nullable=False, server_default=text("true")),  # else no file has told it yet
     Column("coupon", String(200), nullable=False, server_default=""),
     Column("placed_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime),
@@ -180,6 +182,7 @@ orders = Table(
     UniqueConstraint("store", "external_id"),
 )
 Index("ix_orders_contact", orders.c.contact_id)
+Index("ix_orders_untold", orders.c.store, orders.c.cart_ref, info={"where": "NOT total_given"})
 for _column in (orders.c.phone, orders.c.cart_ref, orders.c.checkout_token, orders.c.cart_token):
     Index(f"ix_orders_{_column.name}", _column, info={"where": f"{_column.name} <> ''"})
 
@@ -241,13 +244,13 @@ Index(
 Index(
     "ix_messages_lease",
     messages.c.lease_until,
-    info={"where": "state IN ('claimed', 'sending')"},
+    info={"where": "lease_until IS NOT NULL"},  # a comparison implies it; SQLite's planner does not look into IN lists
 )
 Index(
     "ix_messages_reached",
     messages.c.contact_id,
     messages.c.sent_at,
-    info={"where": "state IN ('sending', 'accepted', 'unknown')"},
+    info={"where": "sent_at IS NOT NULL"},
 )
 Index(
     "uq_messages_one_open",
@@ -255,6 +258,8 @@ Index(
     unique=True,
     info={"where": "state IN ('scheduled', 'claimed', 'sending')"},
 )
+
+Index("ix_messages_receipt", messages.c.receipt, info={"where": "receipt <> ''"})
 
 message_transitions = Table(
     "message_transitions",
@@ -268,6 +273,39 @@ message_transitions = Table(
     comment="append-only",
 )
 Index("ix_message_transitions_message", message_transitions.c.message_id)
+
+events = Table(
+    "events",
+    metadata,
+    _id(),
+    # What makes it the same event in another dump: SHA-256, see store/events.py.
+    Column("content_hash", String(64), nullable=False),
+    Column("source", String(20), nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("at", UtcTime, nullable=False),
+    Column("message_id", ForeignKey("messages.id")),
+    Column("store", String(60), nullable=False, server_default=""),
+    Column("subject", String(200), nullable=False, server_default=""),
+    Column("detail", Text, nullable=False, server_default=""),
+    UniqueConstraint("content_hash"),
+    comment="what a provider or the shopper did later; no address in it",
+)
+Index("ix_events_message", events.c.message_id, info={"where": "message_id IS NOT NULL"})
+
+coupons = Table(
+    "coupons",
+    metadata,
+    _id(),
+    Column("coupon", String(60), nullable=False),
+    Column("code", String(100), nullable=False),
+    Column("expires_at", UtcTime),
+    Column("imported_at", UtcTime, nullable=False),
+    # The message that was given this code; nobody else ever is.
+    Column("message_id", ForeignKey("messages.id")),
+    UniqueConstraint("coupon", "code"),
+)
+Index("uq_coupons_message", coupons.c.message_id, unique=True, info={"where": "message_id IS NOT NULL"})
+Index("ix_coupons_free", coupons.c.coupon, coupons.c.expires_at, info={"where": "message_id IS NULL"})
 
 suppressions = Table(
     "suppressions",

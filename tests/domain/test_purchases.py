@@ -65,6 +65,35 @@ def test_the_closing_order_does_not_depend_on_the_order_of_arrival(orders: list[
     assert found.placed_at == at("3h")
 
 
+CHECKOUT = replace(bought("2h", cart_ref="c-1", contact_id=1), order_id=9, external_id="checkout:c-1")
+"""A completed checkout: it names the cart and knows the shopper, but not the order."""
+
+
+@pytest.mark.parametrize(
+    ("order", "closes"),
+    [
+        (bought("2h", contact_id=1), "o-1"),
+        (bought("3h", contact_id=1), "o-1"),  # stamped within the slack
+        (bought("1h", phone="+491"), "o-1"),
+        (bought("3h1s", contact_id=1), "checkout:c-1"),  # another purchase of theirs
+        (bought("200h", cart_ref="c-1"), "o-1"),  # names the cart: it is this purchase, whenever it was placed
+        (bought("2h", contact_id=7), "checkout:c-1"),
+    ],
+)
+def test_a_completed_checkout_gives_way_to_the_order_that_it_became(order: Purchase, closes: str) -> None:
+    for purchases in ([CHECKOUT, order], [order, CHECKOUT]):
+        found = closing_purchase(CART, purchases, slack=SLACK)
+        assert found is not None
+        assert found.external_id == closes
+
+
+def test_a_completed_checkout_closes_another_cart_of_the_shopper_until_the_order_is_there() -> None:
+    other = replace(CART, external_id="c-2", checkout_token="", cart_token="", phone=None)
+    order = bought("2h", contact_id=1)
+    assert closing_purchase(other, [CHECKOUT], slack=SLACK) == CHECKOUT
+    assert closing_purchase(other, [CHECKOUT, order], slack=SLACK) == order
+
+
 @pytest.mark.parametrize(
     ("placed", "first_detected", "status"),
     [
