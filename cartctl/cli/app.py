@@ -6,7 +6,20 @@ from typing import Annotated
 import typer
 
 from cartctl import __version__
-from cartctl.cli import database, demo, detecting, importing, reporting, sequences, setup
+from cartctl.cli import (
+    database,
+    demo,
+    detecting,
+    feedback,
+    formats,
+    importing,
+    inbox,
+    messages,
+    reporting,
+    sequences,
+    setup,
+    tiktok,
+)
 from cartctl.cli.options import Verbose
 from cartctl.cli.session import State
 
@@ -40,8 +53,11 @@ def root(
 app.command("init")(setup.init)
 app.command("demo")(demo.demo)
 app.add_typer(importing.app, name="import")
+for _command in (tiktok.tiktok, feedback.events, feedback.suppressions, feedback.coupons, inbox.inbox, formats.formats):
+    importing.app.command()(_command)
 app.command("detect")(detecting.detect)
 app.command("run-due")(detecting.run_due)
+app.add_typer(messages.app, name="messages")
 app.command("report")(reporting.report)
 app.add_typer(sequences.app, name="sequences")
 app.add_typer(database.app, name="db")

@@ -1,9 +1,11 @@
 """`cartctl import carts` and `cartctl import orders`."""
 
 import re
+import shutil
 import sys
+import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
@@ -27,15 +29,21 @@ from cartctl.suggest import did_you_mean
 
 app = typer.Typer(help="Read a shop's exports: carts and orders.", no_args_is_help=True)
 
-Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="One or more exports.")]
+Files = Annotated[list[Path], typer.Argument(metavar="FILE", help="One or more exports; - is standard input.")]
 Format = Annotated[str, typer.Option("--format", help="The format's name; auto looks at the header.")]
 StoreName = Annotated[str | None, typer.Option("--store", help="Which shop the files belong to.")]
 Zone = Annotated[str | None, typer.Option("--timezone", help="Where times without an offset were written.")]
 CurrencyCode = Annotated[str | None, typer.Option("--currency", help="The currency of rows that name none.")]
+Maps = Annotated[
+    list[str] | None,
+    typer.Option("--map", metavar="THEIRS=OURS", help="What a column is in our format; or a [mappings.NAME]."),
+]
 Again = Annotated[bool, typer.Option("--again", help="Read a file anew that was imported before.")]
 RejectsFolder = Annotated[Path, typer.Option("--rejects", help="Where NAME.rejects.csv goes.")]
 
 _BAR_FROM_BYTES = 5_000_000
+STDIN = "stdin"
+"""What standard input is called in messages and in the name of its rejects."""
 
 
 @app.command()
@@ -46,6 +54,7 @@ def carts(
     store: StoreName = None,
     timezone: Zone = None,
     currency: CurrencyCode = None,
+    maps: Maps = None,
     again: Again = False,
     rejects: RejectsFolder = Path(),
     at: At = None,
@@ -54,13 +63,15 @@ def carts(
 ) -> None:
     """Import carts: what shoppers filled, and when they last touched it."""
     state = state_of(ctx, verbose=verbose)
-    options = _options(state.loaded.settings, format_name, store, timezone, currency, again=again, rejects=rejects)
+    options = options_of(
+        state.loaded.settings, format_name, store, timezone, currency, maps=maps, again=again, rejects=rejects
+    )
     rules = wiring.purchase_rules(state.loaded.settings)
 
     def one(database: EngineDatabase, path: Path, options: Options, now: datetime) -> ImportResult:
         return import_carts.run(database, path, options=options, rules=rules, now=now)
 
-    _import(state, files, options, one, at=read_at(at), as_json=as_json)
+    import_files(state, files, options, one, at=read_at(at), as_json=as_json)
 
 
 @app.command()
@@ -71,6 +82,7 @@ def orders(
     store: StoreName = None,
     timezone: Zone = None,
     currency: CurrencyCode = None,
+    maps: Maps = None,
     again: Again = False,
     rejects: RejectsFolder = Path(),
     at: At = None,
@@ -79,23 +91,25 @@ def orders(
 ) -> None:
     """Import orders: what was bought. A cart that one of them bought gets no more mail."""
     state = state_of(ctx, verbose=verbose)
-    options = _options(state.loaded.settings, format_name, store, timezone, currency, again=again, rejects=rejects)
+    options = options_of(
+        state.loaded.settings, format_name, store, timezone, currency, maps=maps, again=again, rejects=rejects
+    )
     rules = wiring.purchase_rules(state.loaded.settings)
-    not_purchases = frozenset(status.lower() for status in state.loaded.settings.purchase.not_purchases)
 
     def one(database: EngineDatabase, path: Path, options: Options, now: datetime) -> ImportResult:
-        return import_orders.run(database, path, options=options, rules=rules, not_purchases=not_purchases, now=now)
+        return import_orders.run(database, path, options=options, rules=rules, now=now)
 
-    _import(state, files, options, one, at=read_at(at), as_json=as_json)
+    import_files(state, files, options, one, at=read_at(at), as_json=as_json)
 
 
-def _options(
+def options_of(
     settings: Settings,
     format_name: str,
     store: str | None,
     timezone: str | None,
     currency: str | None,
     *,
+    maps: Sequence[str] | None = None,
     again: bool,
     rejects: Path,
 ) -> Options:
@@ -114,8 +128,15 @@ def _options(
     if not rejects.is_dir():
         raise UsageError(f"--rejects: {rejects} is no folder")
     return Options(
-        context=Context(store=name, zone=zone, currency=code, country=known.country),
+        context=Context(
+            store=name,
+            zone=zone,
+            currency=code,
+            country=known.country,
+            day_first=None if known.date_order is None else known.date_order == "day-first",
+        ),
         format_name=format_name,
+        mapping=_mapping(settings, maps or ()),
         again=again,
         rejects_folder=rejects,
         progress=_progress if sys.stderr.isatty() else None,
@@ -136,21 +157,64 @@ def _store(settings: Settings, asked: str | None) -> str:
     return asked
 
 
+def _mapping(settings: Settings, maps: Sequence[str]) -> dict[str, str]:
+    """Put together what `--map` says: THEIRS=OURS, or the name of a mapping in the configuration."""
+    found: dict[str, str] = {}
+    for text in maps:
+        theirs, sign, ours = text.rpartition("=")
+        if sign:
+            if not theirs.strip() or not ours.strip():
+                raise UsageError(f'--map: "{text}": expected "Their column=our column"')
+            found[theirs.strip()] = ours.strip()
+        elif text in settings.mappings:
+            found |= settings.mappings[text]
+        else:
+            raise UsageError(f"--map: no [mappings.{text}] is configured{did_you_mean(text, settings.mappings)}")
+    return found
+
+
 @contextmanager
-def _progress(size: int) -> Iterator[Callable[[int], None]]:
+def _progress(size: int) -> Iterator[Callable[[int, int], None]]:
     """Show a bar on the terminal for a file that takes a while."""
     if size < _BAR_FROM_BYTES:
-        yield lambda _position: None
+        yield lambda _position, _rows: None
         return
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    columns = (BarColumn(), TextColumn("{task.description}"), TextColumn("left:"), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("reading", total=size)
-        yield lambda position: progress.update(task, completed=position)
+
+        def advance(position: int, rows: int) -> None:
+            elapsed = progress.tasks[0].elapsed or 0
+            speed = f", {rows / elapsed:,.0f} rows/s" if elapsed else ""
+            text = f"{rows:,} rows{speed}" if position < size else f"{rows:,} rows read, saving"
+            progress.update(task, completed=position, description=text)
+
+        yield advance
 
 
-def _import(
+@contextmanager
+def _on_disk(path: Path) -> Iterator[Path]:
+    """Standard input is read to its end first: a file is looked at more than once."""
+    if str(path) != "-":
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="cartctl-") as folder:
+        spooled = Path(folder) / STDIN
+        try:
+            with spooled.open("wb") as target:
+                shutil.copyfileobj(sys.stdin.buffer, target)
+        except OSError as error:
+            raise InputFileError(f"{STDIN}: cannot be read: {error.strerror}") from None
+        try:
+            yield spooled
+        except (InputFileError, UsageError) as error:
+            raise type(error)(str(error).replace(str(spooled), STDIN)) from None
+
+
+def import_files(
     state: State,
     files: list[Path],
     options: Options,
@@ -166,18 +230,20 @@ def _import(
     seen: Counter[str] = Counter()
     with state.database(at=at) as database:
         for path in files:
-            seen[path.stem] += 1
+            stem = path.stem if str(path) != "-" else STDIN
+            seen[stem] += 1
             # a/carts.csv and b/carts.csv: neither loses its rejects to the other
-            own = replace(options, rejects_name=f"{path.stem}-{seen[path.stem]}" if seen[path.stem] > 1 else path.stem)
+            own = replace(options, rejects_name=f"{stem}-{seen[stem]}" if seen[stem] > 1 else stem)
             try:
-                results.append(one(database, path, own, now()))
+                with _on_disk(path) as file:
+                    results.append(replace(one(database, file, own, now()), name=str(path)))
             except (InputFileError, UsageError) as error:
                 if len(files) == 1:
                     raise
                 complain(str(error))
                 exit_code = error.exit_code
     for result in results:
-        _tell(state, result, as_json=as_json)
+        tell(state, result, as_json=as_json)
         if result.rejected and not result.already_imported:
             exit_code = max(exit_code, 1)
     if as_json:
@@ -192,7 +258,7 @@ def _without_addresses(text: str) -> str:
     return re.sub(r"[^\s\"]+@[^\s\"]+", "…@…", text)
 
 
-def _tell(state: State, result: ImportResult, *, as_json: bool) -> None:
+def tell(state: State, result: ImportResult, *, as_json: bool) -> None:
     if result.already_imported:
         if not as_json:
             typer.echo(f"{result.name}: already imported; nothing changed (--again reads it anew)")
@@ -206,15 +272,15 @@ def _tell(state: State, result: ImportResult, *, as_json: bool) -> None:
         complain(f"{result.name}: {note}")
     if as_json:
         return
-    saved = result.saved
     text = (
         f"{result.name}: {result.format}, {result.rows} rows: {result.accepted} accepted, {result.ignored} ignored, "
-        f"{result.rejected} rejected; {result.kind}: {saved.created} created, {saved.updated} updated, "
-        f"{saved.unchanged} unchanged"
+        f"{result.rejected} rejected"
     )
-    closed, unmatchable = result.extra.get("carts_closed", 0), result.extra.get("unmatchable", 0)
-    if closed:
+    for kind, counts in result.saved.items():
+        text += f"; {kind}: {counts['created']} created, {counts['updated']} updated, {counts['unchanged']} unchanged"
+    about_orders = result.saved.get("orders", {})
+    if closed := about_orders.get("carts_closed"):
         text += f"; {closed} carts bought"
-    if unmatchable:
+    if unmatchable := about_orders.get("unmatchable"):
         text += f"; {unmatchable} orders name no cart, e-mail or phone and can match nothing"
     state.say(text)

@@ -67,11 +67,14 @@ class State:
         return open_database("sqlite://")
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Let one run at a time through. It saves work; correctness does not rest on it."""
+    def lock(self, path: Path | None = None) -> Iterator[None]:
+        """Let one run at a time through. Sending only saves work by it: its correctness does not rest on the lock.
+
+        `path`: another lock than that of the sending loop.
+        """
         from filelock import FileLock, Timeout
 
-        path = self.loaded.lock_file
+        path = path or self.loaded.lock_file
         try:
             with FileLock(path, timeout=0):
                 yield

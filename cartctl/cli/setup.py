@@ -10,10 +10,11 @@ from cartctl.errors import UsageError
 
 TEMPLATE = """\
 # cartctl.toml: every key, with its default. What is commented out is the default, or an example.
-# The environment wins: DATABASE_URL, SENDGRID_API_KEY, and CARTCTL_ + key (CARTCTL_SENDING__CAP=3).
+# The environment wins: DATABASE_URL, SENDGRID_API_KEY, RESEND_API_KEY, SMTP_PASSWORD, and CARTCTL_ + key
+# (CARTCTL_SENDING__CAP=3).
 # A relative path counts from this file's folder.
 
-# How mail leaves: "outbox" writes it into a folder, "sendgrid" delivers it. Nothing else decides that.
+# How mail leaves: "outbox" writes it into a folder; "sendgrid", "resend" and "smtp" deliver it. Nothing else decides.
 transport = "outbox"
 # outbox = "outbox"
 # database = "sqlite:///cartctl.db"          # or postgresql+psycopg://user@host/name
@@ -37,7 +38,8 @@ transport = "outbox"
 
 [sending]
 # concurrency = 16                           # connections to the provider
-# timeout = "20s"
+# timeout = "20s"                            # less than half of lease
+# rate_per_second = 50                       # off unless set: what the provider allows
 # lease = "5m"                               # how long a run may hold a message before another takes it back
 # min_gap = "12h"                            # between two mails to one person; a step may set its own
 # grace = "24h"                              # a mail later than this is skipped, not sent
@@ -58,8 +60,32 @@ transport = "outbox"
 # ca_file = "/etc/ssl/certs/ca-certificates.crt"
 # The key belongs into the environment: SENDGRID_API_KEY
 
+[resend]
+# host = "https://api.resend.com"
+# ca_file = "/etc/ssl/certs/ca-certificates.crt"
+# The key belongs into the environment: RESEND_API_KEY
+
+[smtp]
+# host = "smtp.example.com"
+# port = 2525                                # unless set: 587 for starttls, 465 for tls, 25 for none
+# security = "starttls"                      # or "tls" from the first byte; "none" for a server on this machine
+# username = "shop"
+# sandbox = false                            # true: the server is a trap for tests that delivers nothing
+# ca_file = "/etc/ssl/certs/ca-certificates.crt"
+# The password belongs into the environment: SMTP_PASSWORD
+
+[tiktok]
+# app_key = "6abcdef"                        # of your app in Partner Center; with its secret, webhooks must be signed
+# The secret belongs into the environment: CARTCTL_TIKTOK__APP_SECRET
+
+[channels.tiktok]
+# write_to_relay = false                     # true: write to ...@scs2.tiktok.com too; TikTok asks nobody to
+
 [coupons]
-# recovery10 = "BACK10"                      # the code of the offer mail; without it that mail is skipped
+# recovery10 = "BACK10"                      # the code of the offer mail; or one for each: cartctl import coupons
+
+# [mappings.oldshop]                         # for cartctl import carts --map oldshop FILE
+# "Cart no." = "cart_id"                     # their column = the column of our own format
 
 # [stores.main]                              # one table a shop
 # hosts = ["shop.example.com"]
@@ -68,6 +94,7 @@ transport = "outbox"
 # currency = "EUR"                           # for exports that name none
 # timezone = "Europe/Berlin"                 # for times without an offset, and for dates in reports
 # country = "DE"                             # how phone numbers without a country code are read
+# date_order = "day-first"                   # or "month-first": 03/04/2026, where nothing else in its file tells
 """
 
 

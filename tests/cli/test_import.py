@@ -25,6 +25,7 @@ def test_native_carts_file(cli: Cli) -> None:
         "accepted": 5,
         "ignored": 1,
         "rejected": 0,
+        "ignored_because": {"blank": 1},
         "rejects_file": None,
         "already_imported": False,
         "carts": {"created": 3, "updated": 0, "unchanged": 0},

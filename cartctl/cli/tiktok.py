@@ -1,0 +1,50 @@
+"""`cartctl import tiktok`: webhooks, order details and cart events of TikTok Shop."""
+
+from dataclasses import replace
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cartctl.cli import wiring
+from cartctl.cli.importing import Again, CurrencyCode, Files, RejectsFolder, StoreName, import_files, options_of
+from cartctl.cli.options import AsJson, At, Verbose, state_of
+from cartctl.cli.session import read_at
+from cartctl.jobs import import_tiktok
+from cartctl.jobs.importing import ImportResult, Options
+from cartctl.store.database import EngineDatabase
+
+Verify = Annotated[
+    bool | None,
+    typer.Option(
+        "--verify/--no-verify",
+        help="Whether to refuse webhooks without the right signature; unless said, where tiktok.app_key is set.",
+        show_default=False,
+    ),
+]
+
+
+def tiktok(
+    ctx: typer.Context,
+    files: Files,
+    verify: Verify = None,
+    store: StoreName = None,
+    currency: CurrencyCode = None,
+    again: Again = False,
+    rejects: RejectsFolder = Path(),
+    at: At = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
+    """Import TikTok Shop's webhooks and order details: unpaid orders are carts, the others orders."""
+    state = state_of(ctx, verbose=verbose)
+    settings = state.loaded.settings
+    options = options_of(settings, "auto", store, None, currency, again=again, rejects=rejects)
+    options = replace(options, context=replace(options.context, tiktok_app=wiring.tiktok_app(settings, verify=verify)))
+    rules = wiring.purchase_rules(settings)
+
+    def one(database: EngineDatabase, path: Path, options: Options, now: datetime) -> ImportResult:
+        return import_tiktok.run(database, path, options=options, rules=rules, now=now)
+
+    import_files(state, files, options, one, at=read_at(at), as_json=as_json)

@@ -1,0 +1,67 @@
+"""The queries of every tick use their indexes, as the planner says of a database with many rows that are not due."""
+
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+from sqlalchemy import Connection, event
+
+from cartctl.store import carts, messages
+from cartctl.store.database import EngineDatabase
+from tests.bench.stock import fill
+from tests.shop import T0
+
+MANY = 20_000
+IDLE = timedelta(minutes=30)
+QUERIES: dict[str, tuple[str, Callable[[Connection], Any]]] = {
+    "is anything due": ("ix_messages_attempt", lambda c: messages.any_due(c, due_by=T0)),
+    "claim": (
+        "ix_messages_attempt",
+        lambda c: messages.claim(c, due_by=T0, limit=32, token="t", lease_until=T0, at=T0),
+    ),
+    "reap": ("ix_messages_lease", lambda c: messages.expired_leases(c, before=T0)),
+    "give back": ("ix_messages_lease", lambda c: messages.held_by_run(c, "t")),
+    "gaps and caps": ("ix_messages_reached", lambda c: messages.reached(c, [1, 2, 3], latest=5)),
+    "is anything idle": ("ix_carts_idle", lambda c: carts.any_idle(c, now=T0, idle_after=IDLE)),
+    "detect": (
+        "ix_carts_idle",
+        lambda c: carts.abandon_idle(c, now=T0, idle_after=IDLE, max_age=timedelta(days=3), limit=1000),
+    ),
+    "does anything await enrollment": ("ix_carts_awaiting", carts.any_awaiting),
+}
+
+
+@contextmanager
+def selects(database: EngineDatabase) -> Iterator[list[tuple[str, Any]]]:
+    """Collect the SELECT statements that are executed meanwhile, with their values."""
+    seen: list[tuple[str, Any]] = []
+
+    def see(_connection: Any, _cursor: Any, statement: str, values: Any, _context: Any, _many: bool) -> None:
+        if statement.lstrip().startswith("SELECT"):
+            seen.append((statement, values))
+
+    event.listen(database.engine, "before_cursor_execute", see)
+    yield seen
+    event.remove(database.engine, "before_cursor_execute", see)
+
+
+def test_every_query_of_a_tick_uses_its_index(db: EngineDatabase) -> None:
+    fill(db, MANY, now=T0, due=timedelta(days=1), items=0)
+    failed: list[str] = []
+    for name, (index, query) in QUERIES.items():
+        with selects(db) as seen, db.write() as connection:
+            query(connection)
+        explain = "EXPLAIN QUERY PLAN" if db.engine.dialect.name == "sqlite" else "EXPLAIN"
+        with db.read() as connection:
+            rows = [connection.exec_driver_sql(f"{explain} {text}", values).all() for text, values in seen]
+        plan = "\n".join(" ".join(str(column) for column in row) for each in rows for row in each)
+        if index not in plan or "Seq Scan" in plan or _scans_a_table(plan):
+            failed.append(f"{name}:\n{plan}")
+    assert not failed, "\n\n".join(failed)
+
+
+def _scans_a_table(plan: str) -> bool:
+    """SQLite says SCAN for a walk along a whole table, and SCAN … USING INDEX for one along a partial index."""
+    return any(re.search(r"SCAN (carts|messages)\b(?!.*INDEX)", line) for line in plan.splitlines())
