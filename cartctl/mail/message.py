@@ -46,6 +46,8 @@ class Rejected:
     """The provider will never take it."""
 
     reason: str
+    bad_recipient: bool = False
+    """The address itself is at fault, for every mail: it should be suppressed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class Throttled:
 
 @dataclass(frozen=True, slots=True)
 class Unavailable:
-    """Nothing left this machine."""
+    """Nothing was taken: it never left this machine, or the provider put it off without saying until when."""
 
     reason: str
 
@@ -72,7 +74,7 @@ class Unknown:
 
 @dataclass(frozen=True, slots=True)
 class Misconfigured:
-    """Key or account are refused: no message can be sent until somebody mends that. Nothing was taken."""
+    """Key, account or sender are refused: no message can be sent until somebody mends that. Nothing was taken."""
 
     reason: str
 
@@ -80,8 +82,12 @@ class Misconfigured:
 Answer = Accepted | Rejected | Throttled | Unavailable | Unknown | Misconfigured
 
 
-IDEMPOTENT_TRANSPORTS = frozenset({"outbox"})
-"""Handing the same message over again has no second effect: the outbox writes the same file."""
+IDEMPOTENT_TRANSPORTS: Mapping[str, timedelta] = {"outbox": timedelta.max, "resend": timedelta(hours=23)}
+"""Handing the same message over again has no second effect, for so long after it was FIRST handed to this transport.
+
+The outbox writes the same file. Resend keeps an idempotency key for 24 hours from the first request; the hour between
+is for clocks and queues. Later, or over another transport, the same message would be a second mail.
+"""
 
 
 class Transport(Protocol):

@@ -149,6 +149,7 @@ def _locale(name: str) -> Locale:
     return Locale.parse("en")
 
 
+@lru_cache(maxsize=4096)
 def price(money: Money, locale: Locale) -> str:
     """Write an amount as the locale does, with exactly the decimals of the currency.
 

@@ -1,17 +1,14 @@
-"""SendGrid: POST /v3/mail/send. The payload comes from the `sendgrid` package; urllib3 carries it.
+"""SendGrid: POST /v3/mail/send. The payload comes from the `sendgrid` package; `https` carries it.
 
 The package's own client has no timeout, makes a new connection for every mail and follows redirects as GET, so that a
 redirect's 200 would pass for success. 202 is the only success (200 in sandbox mode). SendGrid has no idempotency key:
 whatever happens after the request's body was begun, without a clear answer, is unknown.
 """
 
-import json
-import ssl
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-import urllib3
+import msgspec
 from sendgrid.helpers.mail import (
     ClickTracking,
     Content,
@@ -28,28 +25,25 @@ from sendgrid.helpers.mail import (
     To,
     TrackingSettings,
 )
-from urllib3.exceptions import ReadTimeoutError, SSLError
 
-from cartctl.errors import ConfigurationError
+from cartctl.mail.https import Endpoint, Reply, bearer, throttled
 from cartctl.mail.message import (
     Accepted,
     Answer,
     Misconfigured,
     OutgoingMessage,
     Rejected,
-    Throttled,
-    Unavailable,
     Unknown,
     split_address,
 )
 
-CONNECT_SECONDS = 5.0
-LONGEST_WAIT = timedelta(days=1)
-"""A wait beyond this is no advice but a broken clock: it would put mails off past their time."""
+_TO = "personalizations.0.to"
+_OURS = ("from", "reply_to")
+"""Fields that are the same in every mail: what is wrong with them is wrong with the configuration."""
 
 
 class SendGrid:
-    """Hands mails to SendGrid over kept-alive connections, one per thread."""
+    """Hands mails to SendGrid."""
 
     name = "sendgrid"
 
@@ -59,79 +53,49 @@ class SendGrid:
         *,
         host: str,
         timeout: timedelta,
-        connections: int,
         delivers: bool,
         sandbox: bool = False,
         ca_file: str | None = None,
     ) -> None:
-        """Raise ConfigurationError for a key or a file with which nothing could ever be sent."""
-        self._url = f"{host.rstrip('/')}/v3/mail/send"
-        self._sandbox = sandbox
-        self._headers = {"Authorization": f"Bearer {_checked_key(api_key)}", "Content-Type": "application/json"}
-        seconds = timeout.total_seconds()
-        self._pool = urllib3.PoolManager(
-            maxsize=connections,
-            timeout=urllib3.Timeout(connect=min(CONNECT_SECONDS, seconds), read=seconds),
-            retries=False,
-            ssl_context=_tls(ca_file),
+        """Raise ConfigurationError for a key, a host or a file with which nothing could ever be sent."""
+        self._endpoint = Endpoint(
+            host,
+            "/v3/mail/send",
+            headers=bearer(api_key, variable="SENDGRID_API_KEY"),
+            timeout=timeout,
+            ca_file=ca_file,
+            section="sendgrid",
         )
+        self._sandbox = sandbox
         self.delivers = delivers
 
     def send(self, message: OutgoingMessage) -> Answer:
         """Hand one mail over and say what became of it."""
         try:
-            content = json.dumps(payload(message, sandbox=self._sandbox), ensure_ascii=False).encode()
+            content = msgspec.json.encode(payload(message, sandbox=self._sandbox))
         except Exception as error:  # noqa: BLE001 - the package raises its own for a text that looks like a key
             return Rejected(f"cannot be written as a request: {type(error).__name__}")
-        body = _Body(content)
-        headers = self._headers | {"Content-Length": str(len(content))}
-        try:
-            response = self._pool.request("POST", self._url, body=body, headers=headers, redirect=False)
-        except Exception as error:  # noqa: BLE001 - whatever it was, the mail's fate hangs on one thing alone
-            return _lost(error) if body.begun else _unreached(error)
-        return self._answer(response, message.date)
+        reply = self._endpoint.post(content)
+        return self._answer(reply, message.date) if isinstance(reply, Reply) else reply
 
-    def _answer(self, response: urllib3.BaseHTTPResponse, now: datetime) -> Answer:
-        status = response.status
+    def _answer(self, reply: Reply, now: datetime) -> Answer:
+        status = reply.status
         if status == (200 if self._sandbox else 202):
-            return Accepted(response.headers.get("X-Message-Id", "")[:200])
+            return Accepted(reply.headers.get("X-Message-Id", "")[:200])
+        fields = _fields_at_fault(reply)
+        told = f"{status} (at fault: {', '.join(fields)[:150]})" if fields else f"{status}"
         if status in (401, 403):
-            return Misconfigured(f"SendGrid refuses the key or the sender: {status}{_fields_at_fault(response)}")
+            return Misconfigured(f"SendGrid refuses the key or the sender: {told}")
         if status in (404, 405) or 300 <= status < 400:
             # No fault of the mail: with a wrong host every mail would be lost to it, one after the other.
             return Misconfigured(f"sendgrid.host answers {status}: is it SendGrid's?")
         if status == 429:
-            return _throttled(response, now)
+            return throttled(reply, now)
         if status != 408 and 400 <= status < 500:
-            return Rejected(f"{status}{_fields_at_fault(response)}")
+            if fields and all(field.startswith(_OURS) for field in fields):
+                return Misconfigured(f"SendGrid refuses the sender: {told}")
+            return Rejected(told, bad_recipient=bool(fields) and all(field.startswith(_TO) for field in fields))
         return Unknown(f"answer {status}")
-
-
-class _Body:
-    """A request's body that remembers whether the first byte of it was asked for.
-
-    Until then the provider cannot have a whole request, whatever went wrong: a name, a connection, a certificate.
-    """
-
-    def __init__(self, content: bytes) -> None:
-        self._content = content
-        self.begun = False
-
-    def __iter__(self) -> Iterator[bytes]:
-        self.begun = True
-        yield self._content
-
-
-def _unreached(error: Exception) -> Unavailable:
-    if isinstance(error, SSLError) and isinstance(error.args[0], ssl.SSLCertVerificationError):
-        return Unavailable("no trusted connection: the provider's certificate was refused")
-    return Unavailable(f"no connection: {type(error).__name__}")
-
-
-def _lost(error: Exception) -> Unknown:
-    if isinstance(error, ReadTimeoutError):
-        return Unknown("no answer in time")
-    return Unknown(f"connection lost: {type(error).__name__}")
 
 
 def payload(message: OutgoingMessage, *, sandbox: bool) -> dict[str, Any]:
@@ -174,44 +138,10 @@ def _person(person: Any, text: str) -> Any:
     return person
 
 
-def _fields_at_fault(response: urllib3.BaseHTTPResponse) -> str:
+def _fields_at_fault(reply: Reply) -> list[str]:
     """Name the fields that SendGrid complains of. Its own sentences may repeat the address, so they are not kept."""
     try:
-        fields = {str(error["field"]) for error in json.loads(response.data)["errors"] if error.get("field")}
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return ""
-    named = ", ".join(sorted(field for field in fields if "@" not in field))[:150]
-    return f" (at fault: {named})" if named else ""
-
-
-def _throttled(response: urllib3.BaseHTTPResponse, now: datetime) -> Throttled:
-    """Read when to come back; what cannot be read, or is beyond all reason, is left to the caller's own patience."""
-    try:
-        until = datetime.fromtimestamp(int(response.headers.get("X-RateLimit-Reset", "")), UTC)
-        if abs(until - now) <= LONGEST_WAIT:
-            return Throttled(until=until)
-    except (ValueError, OverflowError, OSError):
-        pass
-    try:
-        wait = timedelta(seconds=int(response.headers.get("Retry-After", "")))
-        if timedelta(0) <= wait <= LONGEST_WAIT:
-            return Throttled(wait=wait)
-    except (ValueError, OverflowError):
-        pass
-    return Throttled()
-
-
-def _checked_key(key: str) -> str:
-    """A key may have been read with its line's end; anything else that no header can hold was no key."""
-    stripped = key.strip()
-    if stripped.isascii() and stripped.isprintable() and " " not in stripped:
-        return stripped
-    raise ConfigurationError("SENDGRID_API_KEY holds characters that no key has: copy it anew")
-
-
-def _tls(ca_file: str | None) -> ssl.SSLContext:
-    """One context for all connections: urllib3 would build one for each, at 25 ms with a full CA bundle."""
-    try:
-        return ssl.create_default_context(cafile=ca_file)
-    except OSError as error:
-        raise ConfigurationError(f"sendgrid.ca_file: {ca_file}: no file of certificates ({error.strerror})") from None
+        fields = {str(error["field"]) for error in reply.json()["errors"] if error.get("field")}
+    except (KeyError, TypeError, AttributeError):
+        return []
+    return sorted(field for field in fields if "@" not in field)

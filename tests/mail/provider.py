@@ -3,6 +3,7 @@
 import contextlib
 import socket
 import ssl
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -70,6 +71,45 @@ def _more(connection: socket.socket) -> bytes:
     if not piece:
         raise ConnectionError("the client left in the middle of its request")
     return piece
+
+
+def smtp_until(moment: str, then: Behaviour = lambda _: None, *, after: int = 0) -> Behaviour:
+    """Speak SMTP up to a moment, then do something else: nothing more, if nothing is said.
+
+    It takes as many mails as `after` says first. Moments: GREETING; a command (EHLO, MAIL, RCPT, DATA); PART of the
+    mail was read; the mail was read, ANSWER is due.
+    """
+
+    def behave(connection: socket.socket) -> None:
+        if moment == "GREETING":
+            then(connection)
+            return
+        connection.sendall(b"220 localhost ESMTP\r\n")
+        taken = 0
+        with connection.makefile("rb") as lines:
+            while line := lines.readline():
+                verb = line[:4].decode().upper()
+                if verb == moment and taken == after:
+                    break
+                if verb == "DATA":
+                    connection.sendall(b"354 go on\r\n")
+                    if moment == "PART" and taken == after:
+                        lines.read(10)
+                        break
+                    while lines.readline() not in (b".\r\n", b""):
+                        pass
+                    if moment == "ANSWER" and taken == after:
+                        break
+                    taken += 1
+                connection.sendall(b"250 fine\r\n")
+            then(connection)
+
+    return behave
+
+
+def reset(connection: socket.socket) -> None:
+    """End a connection the hard way."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
 
 def closed_port() -> int:

@@ -39,7 +39,10 @@ def test_the_shipped_sequences_pass_in_silence(shop: Shop) -> None:
 def test_the_shipped_sequences_pass_without_any_configuration(shop: Shop) -> None:
     Path("cartctl.toml").unlink()
     outcome = check(shop, ok=True)
-    assert outcome.err == ("cartctl: cart-recovery/offer: no [coupons] recovery10 is configured: the step is skipped\n")
+    assert outcome.err == (
+        "cartctl: cart-recovery/offer: no [coupons] recovery10 is configured: without imported codes the step is "
+        "skipped\n"
+    )
     assert not list(Path().glob("cartctl.db*")), "a check needs no database"
 
 

@@ -1,0 +1,180 @@
+"""Requests to a provider over HTTPS: kept-alive connections, time-outs, no redirects, and what a fault means.
+
+The standard library's http.client reads the answers. The connections are our own, for the sake of one rule: until the
+first byte of a request was handed to the network nothing can have been taken, from then on nobody knows. A request is
+one write: that halves what TLS costs, and leaves no half-told request behind.
+"""
+
+import contextlib
+import http.client
+import json
+import re
+import socket
+import weakref
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from cartctl.errors import ConfigurationError
+from cartctl.mail.message import Throttled, Unavailable, Unknown
+from cartctl.mail.sockets import CONNECT_SECONDS, readable, tls_context, unreached
+
+LONGEST_WAIT = timedelta(days=1)
+"""A wait beyond this is no advice but a broken clock: it would put mails off past their time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer read to its end, whatever its status. Names of headers count in any case."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    body: bytes
+
+    def json(self) -> Any:
+        """Return the body's value, None where it is no JSON."""
+        try:
+            return json.loads(self.body)
+        except ValueError:
+            return None
+
+
+class Endpoint:
+    """One address of a provider that takes POST requests. Any number of threads share it."""
+
+    def __init__(
+        self,
+        host: str,
+        path: str,
+        *,
+        headers: Mapping[str, str],
+        timeout: timedelta,
+        ca_file: str | None,
+        section: str,
+    ) -> None:
+        """`section` is the table of the configuration that `host` and `ca_file` come from, for complaints.
+
+        Raises ConfigurationError for a host or a file with which nothing could ever be sent.
+        """
+        self._seconds = timeout.total_seconds()
+        self._idle: deque[http.client.HTTPConnection] = deque()
+        weakref.finalize(self, _close, self._idle)
+        parts, self._name, self._port = _address(host, setting=f"{section}.host")
+        self._tls = tls_context(ca_file, setting=f"{section}.ca_file") if parts.scheme == "https" else None
+        lines = [f"POST {parts.path.rstrip('/')}{path} HTTP/1.1", f"Host: {parts.netloc}", "Accept-Encoding: identity"]
+        self._head = "\r\n".join([*lines, *_lines(headers)])
+
+    def post(self, content: bytes, headers: Mapping[str, str] | None = None) -> Reply | Unavailable | Unknown:
+        """Send one request and return the answer, or what became of it."""
+        head = "\r\n".join([self._head, *_lines(headers or {}), f"Content-Length: {len(content)}", "", ""])
+        try:
+            connection = self._connection()
+        except Exception as error:  # noqa: BLE001 - whatever it was: nothing was sent
+            return Unavailable(unreached(error))
+        try:
+            reply, again = _exchange(connection.sock, head.encode("ascii") + content)
+        except Exception as error:  # noqa: BLE001 - whatever it was: the request may have arrived
+            connection.close()
+            timeout = isinstance(error, TimeoutError)
+            return Unknown("no answer in time" if timeout else f"connection lost: {type(error).__name__}")
+        if again:
+            self._idle.append(connection)
+        else:
+            connection.close()
+        return reply
+
+    def _connection(self) -> http.client.HTTPConnection:
+        """Return a connection that stands: the one used last, as the others may be forgotten by the provider."""
+        with contextlib.suppress(IndexError):
+            while True:
+                connection = self._idle.pop()
+                if not readable(connection.sock):
+                    return connection
+                connection.close()
+        wait = min(CONNECT_SECONDS, self._seconds)
+        if self._tls:
+            connection = http.client.HTTPSConnection(self._name, self._port, timeout=wait, context=self._tls)
+        else:
+            connection = http.client.HTTPConnection(self._name, self._port, timeout=wait)
+        connection.connect()
+        connection.sock.settimeout(self._seconds)
+        return connection
+
+
+def _exchange(sock: socket.socket, request: bytes) -> tuple[Reply, bool]:
+    """Write a request and read its answer; also say whether the connection may be used again."""
+    sock.sendall(request)
+    with http.client.HTTPResponse(sock, method="POST") as response:
+        response.begin()
+        body = response.read()
+        return Reply(response.status, response.headers, body), not response.will_close
+
+
+def _close(idle: deque[http.client.HTTPConnection]) -> None:
+    for connection in idle:
+        connection.close()
+
+
+def _address(host: str, *, setting: str) -> tuple[SplitResult, str, int | None]:
+    """Split `https://api.example.com:443` and return it with its name and port."""
+    try:
+        parts = urlsplit(host)
+        if re.fullmatch(r"[a-z0-9._:-]+", parts.hostname or "") and "@" not in parts.netloc:
+            return parts, parts.hostname or "", parts.port
+    except ValueError:
+        pass
+    raise ConfigurationError(f'{setting}: "{host}" is no address (https://api.example.com is)')
+
+
+def _lines(headers: Mapping[str, str]) -> list[str]:
+    return [f"{name}: {value}" for name, value in headers.items()]
+
+
+def bearer(key: str, *, variable: str) -> dict[str, str]:
+    """Return the headers of a JSON API with a key. Raises ConfigurationError that names `variable`, never the key."""
+    stripped = key.strip()  # it may have been read with its line's end
+    if not (stripped.isascii() and stripped.isprintable() and " " not in stripped):
+        raise ConfigurationError(f"{variable} holds characters that no key has: copy it anew")
+    return {"Authorization": f"Bearer {stripped}", "Content-Type": "application/json"}
+
+
+def throttled(reply: Reply, now: datetime) -> Throttled:
+    """Read when to come back; what cannot be read, or is beyond all reason, is left to the caller's own patience.
+
+    X-RateLimit-Reset is a time (seconds since 1970, SendGrid), Retry-After seconds or a date (RFC 9110, 10.2.3),
+    RateLimit-Reset seconds (the IETF's draft 6, Resend).
+    """
+    for until in (_epoch(reply.headers.get("X-RateLimit-Reset")), _date(reply.headers.get("Retry-After"))):
+        if until is not None and abs(until - now) <= LONGEST_WAIT:
+            return Throttled(until=until)
+    for name in ("Retry-After", "RateLimit-Reset"):
+        wait = _seconds(reply.headers.get(name))
+        if wait is not None and timedelta(0) <= wait <= LONGEST_WAIT:
+            return Throttled(wait=wait)
+    return Throttled()
+
+
+def _epoch(text: str | None) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(int(text or ""), UTC)
+    except (ValueError, OverflowError, OSError):
+        return None
+
+
+def _date(text: str | None) -> datetime | None:
+    try:
+        date = parsedate_to_datetime(text or "")
+    except (ValueError, TypeError, OverflowError):
+        return None
+    return date if date.tzinfo else date.replace(tzinfo=UTC)
+
+
+def _seconds(text: str | None) -> timedelta | None:
+    try:
+        return timedelta(seconds=int(text or ""))
+    except (ValueError, OverflowError):
+        return None

@@ -1,0 +1,110 @@
+"""Resend: POST /emails, with an idempotency key: the same message handed over again within 24 hours is one mail.
+
+The key names the message, so a second request must have the same content: with another it is answered 409, and says
+nothing of what became of the first. Click and open tracking are settings of the domain at Resend, not of a mail.
+"""
+
+import re
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+
+from cartctl.mail.https import Endpoint, Reply, bearer, throttled
+from cartctl.mail.message import Accepted, Answer, Misconfigured, OutgoingMessage, Rejected, Unknown, split_address
+
+_KEY_OR_SENDER = frozenset(
+    {
+        *("missing_api_key", "invalid_api_key", "restricted_api_key", "suspended_api_key", "invalid_access"),
+        *("invalid_from_address", "invalid_region"),
+    }
+)
+_QUOTAS = frozenset({"daily_quota_exceeded", "monthly_quota_exceeded"})
+_ABOUT_RECIPIENT = re.compile(r"[`'\"]to[`'\"] field")
+_NAME = re.compile(r"[a-zA-Z_]{1,60}")
+
+
+class Resend:
+    """Hands mails to Resend."""
+
+    name = "resend"
+
+    def __init__(
+        self,
+        api_key: str,
+        *,
+        host: str,
+        timeout: timedelta,
+        database_id: str,
+        delivers: bool,
+        ca_file: str | None = None,
+    ) -> None:
+        """`database_id` makes the idempotency keys unique: messages are counted from 1 in every database.
+
+        Raises ConfigurationError for a key, a host or a file with which nothing could ever be sent.
+        """
+        self._endpoint = Endpoint(
+            host,
+            "/emails",
+            headers=bearer(api_key, variable="RESEND_API_KEY"),
+            timeout=timeout,
+            ca_file=ca_file,
+            section="resend",
+        )
+        self._database_id = database_id
+        self.delivers = delivers
+
+    def send(self, message: OutgoingMessage) -> Answer:
+        """Hand one mail over and say what became of it."""
+        try:
+            content = msgspec.json.encode(payload(message))
+        except ValueError as error:
+            return Rejected(f"cannot be written as a request: {type(error).__name__}")
+        key = f"cartctl-{self._database_id}-{message.id}"
+        reply = self._endpoint.post(content, {"Idempotency-Key": key})
+        return _answer(reply, message.date) if isinstance(reply, Reply) else reply
+
+
+def payload(message: OutgoingMessage) -> dict[str, Any]:
+    """Return the JSON of one mail. The message id rides along as a tag, without any personal data."""
+    return {
+        "from": _person(message.sender),
+        "to": [split_address(message.to)[1]],
+        **({"reply_to": _person(message.reply_to)} if message.reply_to else {}),
+        "subject": message.subject,
+        "html": message.html,
+        "text": message.text,
+        "headers": dict(message.headers),
+        "tags": [{"name": "cc_message_id", "value": str(message.id)}],
+    }
+
+
+def _person(text: str) -> str:
+    """Return `Name <address>`, the name without what would end it."""
+    name, address = split_address(text)
+    clean = " ".join(re.sub(r'[<>",;]', " ", name).split())
+    return f"{clean} <{address}>" if clean else address
+
+
+def _answer(reply: Reply, now: datetime) -> Answer:
+    """Read an answer by its status and its name (resend.com/docs/api-reference/errors)."""
+    status, about = reply.status, reply.json()
+    name, said = (str(about.get(key, "")) for key in ("name", "message")) if isinstance(about, dict) else ("", "")
+    told = f"{status} {name}" if _NAME.fullmatch(name) else f"{status}"
+    if status == 200 and isinstance(about, dict) and about.get("id"):
+        return Accepted(str(about["id"])[:200])
+    if status in (401, 403) or name in _KEY_OR_SENDER or "API key is invalid" in said:
+        return Misconfigured(f"Resend refuses the key or the sender: {told}")
+    if status in (404, 405) or 300 <= status < 400:
+        return Misconfigured(f"resend.host answers {status}: is it Resend's?")
+    if name in _QUOTAS:
+        # Waiting for a month helps no mail. It stops the run, so that somebody hears of it; each run asks again.
+        return Misconfigured(f"Resend's quota is used up: {told}")
+    if status == 429:
+        return throttled(reply, now)
+    if status == 409:
+        # Still at work on the first request, or the first had other content: either way, ask what became of that.
+        return Unknown(f"handed over before: {told}")
+    if status != 408 and 400 <= status < 500:
+        return Rejected(told, bad_recipient=name == "invalid_to_address" or bool(_ABOUT_RECIPIENT.search(said)))
+    return Unknown(f"answer {told}")

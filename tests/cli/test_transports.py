@@ -1,0 +1,161 @@
+"""Which transport `cartctl.toml` chooses, what it lacks, and that mail leaves through it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pytest_httpserver import HTTPServer
+from werkzeug import Response
+
+from cartctl import config
+from cartctl.cli import wiring
+from tests.mail.provider import Authority
+from tests.mail.sink import PASSWORD, USERNAME, smtp_server
+from tests.shop import Cli, Shop, cart
+
+COMMON = 'from = "Shop <shop@example.com>"\npostal_address = "1 Example Street"\n'
+PUBLIC = 'base_url = "https://mail.example.com"\n'
+ON_THIS_MACHINE = 'transport = "smtp"\n[smtp]\nhost = "localhost"\n'
+
+
+@pytest.fixture
+def authority(tmp_path: Path) -> Authority:
+    return Authority(tmp_path)
+
+
+@pytest.fixture
+def resend(authority: Authority) -> Iterator[HTTPServer]:
+    with HTTPServer(ssl_context=authority.server_context, threaded=True) as server:
+        answer = Response(json.dumps({"id": "r-1"}))
+        server.expect_request("/emails", method="POST").respond_with_response(answer)
+        yield server
+
+
+def refusal(cli: Cli, text: str) -> str:
+    Path("cartctl.toml").write_text(text, encoding="utf-8")
+    outcome = cli("run-due", ok=False)
+    assert (outcome.exit_code, outcome.out, outcome.err.count("\n")) == (2, "", 1)
+    return outcome.err
+
+
+def delivers(text: str) -> bool:
+    Path("cartctl.toml").write_text(text, encoding="utf-8")
+    return wiring.delivers(config.load(file=None, environment={}, folder=Path()).settings)
+
+
+def test_mail_leaves_through_smtp(shop: Shop, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SMTP_PASSWORD", f"{PASSWORD}\n")
+    with smtp_server(authority.server_context, security="starttls") as sink:
+        section = f'[smtp]\nhost = "localhost"\nport = {sink.port}\nusername = "{USERNAME}"\nsandbox = true\n'
+        shop.configure(f'transport = "smtp"\n{COMMON}{section}ca_file = "ca.pem"\n')
+        shop.carts(cart(), when="5m")
+        assert shop.run("30m")["sent"] == 1
+    (mail,) = sink.mails
+    assert mail.recipients == ("anna@example.com",)
+    assert shop.mails == []
+
+
+def test_mail_leaves_through_resend_under_a_key_of_this_database(
+    shop: Shop, authority: Authority, resend: HTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("RESEND_API_KEY", "re_invented")
+    host = resend.url_for("").rstrip("/")
+    shop.configure(f'transport = "resend"\n{COMMON}[resend]\nhost = "{host}"\nca_file = "ca.pem"\n')
+    for database in ("one", "two"):
+        monkeypatch.setenv("DATABASE_URL", f"sqlite:///{database}.db")
+        shop.carts(cart(), when="5m")
+        assert shop.run_once("30m")["sent"] == 1
+    keys = [request.headers["Idempotency-Key"] for request, _ in resend.log]
+    numbers = [request.get_json()["tags"][0]["value"] for request, _ in resend.log]
+    assert numbers == ["1", "1"]
+    assert len(set(keys)) == 2
+
+
+def test_a_refused_log_in_is_exit_1_and_nothing_is_lost(
+    shop: Shop, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SMTP_PASSWORD", "wrong")
+    with smtp_server(authority.server_context, security="starttls") as sink:
+        section = f'[smtp]\nhost = "localhost"\nport = {sink.port}\nusername = "{USERNAME}"\nsandbox = true\n'
+        shop.configure(f'transport = "smtp"\n{COMMON}{section}ca_file = "ca.pem"\n')
+        shop.carts(cart(), when="5m")
+        outcome = shop.cli("run-due", "--at", "2026-03-02T10:30:00Z", ok=False)
+        assert outcome.exit_code == 1
+        assert "cartctl: localhost refuses us: 535" in outcome.err
+        assert "wrong" not in outcome.err
+        monkeypatch.setenv("SMTP_PASSWORD", PASSWORD)
+        assert shop.run("35m")["sent"] == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        (f'transport = "resend"\n{COMMON}{PUBLIC}', "RESEND_API_KEY in the environment (or resend.api_key)"),
+        (f'transport = "smtp"\n{COMMON}{PUBLIC}', "smtp.host (the server's name)"),
+        (
+            f'transport = "smtp"\n{COMMON}{PUBLIC}[smtp]\nhost = "smtp.example.com"\nusername = "shop"\n',
+            "SMTP_PASSWORD in the environment (or smtp.password)",
+        ),
+        (
+            f'transport = "smtp"\n{COMMON}{PUBLIC}[smtp]\nhost = "smtp.example.com"\npassword = "s3cret"\n',
+            "smtp.username (there is a password)",
+        ),
+    ],
+)
+def test_each_transport_names_what_it_lacks(cli: Cli, text: str, missing: str) -> None:
+    name = text.partition('"')[2].partition('"')[0]
+    assert refusal(cli, text) == f'cartctl: transport = "{name}" needs {missing}\n'
+
+
+@pytest.mark.parametrize("text", ['transport = "resend"\n', 'transport = "smtp"\n', ON_THIS_MACHINE])
+def test_whoever_delivers_needs_a_sender_an_address_and_a_place_for_its_links(cli: Cli, text: str) -> None:
+    lacking = refusal(cli, text)
+    assert all(word in lacking for word in ("from (", "postal_address (", "base_url ("))
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('transport = "resend"\n[resend]\napi_key = "re_s3cret"\nhost = "http://api.example.com"\n', "resend.host: "),
+        ('transport = "smtp"\n[smtp]\nhost = "smtp.example.com:25"\n', "smtp.host: "),
+        ('transport = "smtp"\n[smtp]\nhost = "smtp example"\n', "smtp.host: "),
+        (
+            'transport = "smtp"\nsmtp = {host = "a.example", security = "none", username = "b", password = "s3cret"}',
+            'smtp.security = "none": the password would travel in the clear',
+        ),
+        ("[smtp]\nport = 65536\n", "cartctl.toml: smtp.port: 65536 is not between 1 and 65535"),
+        ('[smtp]\nsecurity = "ssl"\n', 'cartctl.toml: smtp.security: unknown value "ssl"'),
+    ],
+)
+def test_what_cannot_be_meant_is_refused_by_its_key(cli: Cli, text: str, reason: str) -> None:
+    told = refusal(cli, text)
+    assert told.startswith(f"cartctl: {reason}")
+    assert "s3cret" not in told
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('transport = "outbox"\n', False),
+        ('transport = "sendgrid"\n', True),
+        ('transport = "sendgrid"\n[sendgrid]\nsandbox = true\n', False),
+        ('transport = "resend"\n', True),
+        ('transport = "resend"\n[resend]\nhost = "https://localhost:4000"\n', False),
+        ('transport = "resend"\n[sendgrid]\nsandbox = true\n', True),
+        ('transport = "smtp"\n[smtp]\nhost = "smtp.example.com"\n', True),
+        (ON_THIS_MACHINE, True),
+        (f"{ON_THIS_MACHINE}sandbox = true\n", False),
+    ],
+)
+def test_what_counts_as_delivering(text: str, *, expected: bool) -> None:
+    assert delivers(text) == expected
+
+
+def test_a_key_alone_chooses_no_transport(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in config.COMMON_VARIABLES.keys() - {"DATABASE_URL"}:
+        monkeypatch.setenv(name, "s3cret")
+    loaded = config.load(file=None, environment={"RESEND_API_KEY": "s3cret", "SMTP_PASSWORD": "s3cret"}, folder=Path())
+    assert loaded.settings.transport == "outbox"
+    assert "s3cret" not in repr(loaded)
+    assert cli("run-due").err == ""
