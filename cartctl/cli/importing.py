@@ -272,9 +272,10 @@ def tell(state: State, result: ImportResult, *, as_json: bool) -> None:
         complain(f"{result.name}: {note}")
     if as_json:
         return
+    because = ", ".join(f"{number} {reason}" for reason, number in result.ignored_because.items() if reason != "blank")
     text = (
-        f"{result.name}: {result.format}, {result.rows} rows: {result.accepted} accepted, {result.ignored} ignored, "
-        f"{result.rejected} rejected"
+        f"{result.name}: {result.format}, {result.rows} rows: {result.accepted} accepted, "
+        f"{result.ignored} ignored{f' ({because})' if because else ''}, {result.rejected} rejected"
     )
     for kind, counts in result.saved.items():
         text += f"; {kind}: {counts['created']} created, {counts['updated']} updated, {counts['unchanged']} unchanged"

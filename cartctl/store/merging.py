@@ -22,7 +22,8 @@ _MAX_WORTH = 10**13
 _TABLES = {
     "cart_keys": "key TEXT PRIMARY KEY, head INTEGER, quantity BIGINT, worth BIGINT, contents BIGINT, plain BOOLEAN",
     "order_keys": "key TEXT PRIMARY KEY, head INTEGER, plain BOOLEAN",
-    **dict.fromkeys(("fresh_carts", "same_carts", "fresh_orders", "same_orders"), "head INTEGER PRIMARY KEY"),
+    "fresh_carts": "head INTEGER PRIMARY KEY, quantity BIGINT, worth BIGINT, contents BIGINT",
+    **dict.fromkeys(("same_carts", "fresh_orders", "same_orders"), "head INTEGER PRIMARY KEY"),
     "placed": "run INTEGER PRIMARY KEY, head INTEGER NOT NULL",
     "bought_statuses": "status TEXT PRIMARY KEY",
 }
@@ -44,8 +45,8 @@ FROM staged_carts GROUP BY key
 """
 
 _FRESH_CARTS = """
-INSERT INTO fresh_carts (head)
-SELECT keys.head
+INSERT INTO fresh_carts (head, quantity, worth, contents)
+SELECT keys.head, keys.quantity, keys.worth, keys.contents
 FROM cart_keys AS keys JOIN staged_carts AS cart ON cart.row = keys.head
 WHERE keys.plain
   AND NOT EXISTS (SELECT 1 FROM carts WHERE store = :store AND external_id = cart.external_id)
@@ -102,14 +103,13 @@ INSERT INTO carts (
   last_activity_at, fingerprint, status)
 SELECT :base + cart.row, :store, cart.external_id, 1, cart.channel, contacts.id, cart.phone, cart.checkout_token,
   cart.cart_token, cart.first_name, cart.last_name, cart.locale, cart.timezone, cart.currency,
-  COALESCE(cart.total_minor, keys.worth), cart.total_minor IS NOT NULL,
-  keys.quantity = 0 AND COALESCE(cart.total_minor, keys.worth) <= 0,
+  COALESCE(cart.total_minor, fresh.worth), cart.total_minor IS NOT NULL,
+  fresh.quantity = 0 AND COALESCE(cart.total_minor, fresh.worth) <= 0,
   cart.cart_url, cart.created_at,
   CASE WHEN cart.created_at < cart.updated_at THEN cart.created_at ELSE cart.updated_at END,
-  cart.updated_at, CAST(cart.digest + keys.contents AS TEXT), 'active'
+  cart.updated_at, CAST(cart.digest + fresh.contents AS TEXT), 'active'
 FROM fresh_carts AS fresh
 JOIN staged_carts AS cart ON cart.row = fresh.head
-JOIN cart_keys AS keys ON keys.key = cart.key
 LEFT JOIN contacts ON contacts.email_normalised = cart.email
 ORDER BY fresh.head
 """
@@ -121,6 +121,9 @@ FROM staged_carts AS run
 JOIN cart_keys AS keys ON keys.key = run.key
 JOIN fresh_carts AS fresh ON fresh.head = keys.head
 """
+
+_PLACED_ALONE = "INSERT INTO placed (run, head) SELECT head, head FROM fresh_carts"
+"""The same where each cart has one run."""
 
 _INSERT_ITEMS = """
 INSERT INTO cart_items (
@@ -218,6 +221,7 @@ JOIN staged_products AS product ON product.product = item.product
 
 def prepare(connection: Connection) -> None:
     """Make the temporary tables that the merge of one file uses."""
+    sqlite = connection.dialect.name == "sqlite"
     for kind, columns in (("carts", "*"), ("items", "'' AS key, run, number, staged_products.*"), ("orders", "*")):
         connection.execute(text(f"DROP TABLE IF EXISTS left_{kind}"))
         tables = "staged_items, staged_products" if kind == "items" else f"staged_{kind}"
@@ -225,7 +229,8 @@ def prepare(connection: Connection) -> None:
         connection.execute(text(f"CREATE TEMPORARY TABLE left_{kind} AS {source}"))
     for name, columns in _TABLES.items():
         connection.execute(text(f"DROP TABLE IF EXISTS {name}"))
-        connection.execute(text(f"CREATE TEMPORARY TABLE {name} ({columns})"))
+        alone = " WITHOUT ROWID" if sqlite and "TEXT PRIMARY KEY" in columns else ""
+        connection.execute(text(f"CREATE TEMPORARY TABLE {name} ({columns}){alone}"))
 
 
 def plain_carts(connection: Connection, store: str, *, slack: timedelta, source: str) -> tuple[Saved, int]:
@@ -242,7 +247,8 @@ def plain_carts(connection: Connection, store: str, *, slack: timedelta, source:
     base = _reserve_ids(connection, _scalar(connection, "SELECT MAX(row) FROM staged_carts") or 0)
     if fresh:
         _run(connection, _INSERT_CARTS, store=store, base=base)
-        _run(connection, _PLACED)
+        runs = _scalar(connection, "SELECT COUNT(*) FROM staged_carts")
+        _run(connection, _PLACED_ALONE if runs == keys else _PLACED)
         _run(connection, _INSERT_ITEMS, base=base)
     if fresh + same < keys:
         _leave(connection, "carts")

@@ -95,13 +95,11 @@ def match(connection: Connection, cart_ids: Sequence[int], rules: PurchaseRules,
 
 def _match_rows(connection: Connection, rows: list[Row[Any]], rules: PurchaseRules, *, now: datetime) -> list[int]:
     candidates = _candidates(connection, rows)
-    if not candidates:
-        return []
     closed: list[dict[str, Any]] = []
     affected_orders: set[int] = set()
     for row in rows:
         cart = _identity(row)
-        purchase = closing_purchase(cart, candidates.get(row.store, ()), slack=rules.slack)
+        purchase = closing_purchase(cart, candidates.of(row), slack=rules.slack)
         if purchase is None:
             continue  # a cart that was closed once is never opened again by a second look
         # Looked at even where nothing changes: a later touch of one cart can move the credit from another.
@@ -127,15 +125,33 @@ def _close(connection: Connection, closed: list[dict[str, Any]], *, now: datetim
     enrollments.stop_carts(connection, [values["cart"] for values in closed], reason="purchased", at=now)
 
 
-def _candidates(connection: Connection, rows: list[Row[Any]]) -> dict[str, list[Purchase]]:
-    """Return the purchases that have anything in common with these carts, by store."""
-    found: dict[str, dict[int, Purchase]] = {}
+class _Candidates:
+    """Purchases by what they have in common with a cart: each cart is compared with its own few, not with all."""
+
+    def __init__(self) -> None:
+        self._found: dict[tuple[str, str, str | int], dict[int, Purchase]] = {}
+
+    def add(self, store: str, link: str, value: str | int, purchase: Purchase) -> None:
+        self._found.setdefault((store, link, value), {})[purchase.order_id] = purchase
+
+    def of(self, cart: Row[Any]) -> list[Purchase]:
+        found: dict[int, Purchase] = {}
+        for cart_column, order_column in _LINKS:
+            value = cart._mapping[cart_column.name]  # noqa: SLF001 - its public name
+            found |= self._found.get((cart.store, order_column.name, value), {}) if value else {}
+        return list(found.values())
+
+
+def _candidates(connection: Connection, rows: list[Row[Any]]) -> _Candidates:
+    """Return the purchases that have anything in common with these carts."""
+    candidates = _Candidates()
     stores = sorted({row.store for row in rows})
     for cart_column, order_column in _LINKS:
         statement = select(orders).where(orders.c.store.in_(stores), orders.c.is_purchase)
         for row in _linked(connection, statement, order_column, cart_column, rows):
-            found.setdefault(row.store, {})[row.id] = _purchase(row)
-    return {store: list(purchases.values()) for store, purchases in found.items()}
+            value = row._mapping[order_column.name]  # noqa: SLF001 - its public name
+            candidates.add(row.store, order_column.name, value, _purchase(row))
+    return candidates
 
 
 def _purchase(row: Row[Any]) -> Purchase:
