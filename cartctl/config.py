@@ -24,6 +24,13 @@ from cartctl.suggest import did_you_mean
 
 FILE_NAME = "cartctl.toml"
 MAX_STORE_NAME = 60
+COMMON_VARIABLES = {
+    "DATABASE_URL": ("database",),
+    "SENDGRID_API_KEY": ("sendgrid", "api_key"),
+    "RESEND_API_KEY": ("resend", "api_key"),
+    "SMTP_PASSWORD": ("smtp", "password"),
+}
+"""Variables under the names that others give them too, with the keys they stand for."""
 _OWN_VARIABLES = {"CARTCTL_CONFIG", "CARTCTL_SECRET_KEYS"}
 
 
@@ -93,6 +100,7 @@ class Sending(_Section, frozen=True):
     concurrency: int = 16
     lease: Duration = _hours(minutes=5)
     timeout: Duration = _hours(seconds=20)
+    rate_per_second: float | None = None
     min_gap: Duration = _hours(hours=12)
     grace: Duration = _hours(hours=24)
     cap: int = 5
@@ -116,11 +124,41 @@ class SendgridSettings(_Section, frozen=True):
     ca_file: str | None = None
 
 
+class ResendSettings(_Section, frozen=True):
+    api_key: Secret = Secret("")
+    host: str = "https://api.resend.com"
+    ca_file: str | None = None
+
+
+class SmtpSettings(_Section, frozen=True):
+    host: str | None = None
+    port: int | None = None
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    username: str | None = None
+    password: Secret = Secret("")
+    sandbox: bool = False
+    ca_file: str | None = None
+
+
+class TiktokSettings(_Section, frozen=True):
+    app_key: str | None = None
+    app_secret: Secret = Secret("")
+
+
+class TiktokChannel(_Section, frozen=True):
+    write_to_relay: bool = False
+
+
+class Channels(_Section, frozen=True):
+    tiktok: TiktokChannel = TiktokChannel()
+
+
 class Store(_Section, frozen=True):
     hosts: tuple[str, ...] = ()
     currency: Currency | None = None
     timezone: ZoneName | None = None
     country: Country | None = None
+    date_order: Literal["day-first", "month-first"] | None = None
     brand: str | None = None
     url: str | None = None
 
@@ -128,7 +166,7 @@ class Store(_Section, frozen=True):
 class Settings(_Section, frozen=True):
     """All of cartctl.toml. The README's configuration reference lists every key."""
 
-    transport: Literal["outbox", "sendgrid"] = "outbox"
+    transport: Literal["outbox", "sendgrid", "resend", "smtp"] = "outbox"
     database: Secret = Secret("sqlite:///cartctl.db")
     outbox: str = "outbox"
     templates: str | None = None
@@ -143,7 +181,12 @@ class Settings(_Section, frozen=True):
     consent: ConsentSettings = ConsentSettings()
     report: ReportSettings = ReportSettings()
     sendgrid: SendgridSettings = SendgridSettings()
+    resend: ResendSettings = ResendSettings()
+    smtp: SmtpSettings = SmtpSettings()
+    tiktok: TiktokSettings = TiktokSettings()
+    channels: Channels = Channels()
     coupons: dict[str, str] = {}
+    mappings: dict[str, dict[str, str]] = {}
     stores: dict[str, Store] = {}
 
     def store(self, name: str) -> Store:
@@ -258,10 +301,9 @@ def _check_keys(data: Mapping[str, Any], section: type[msgspec.Struct], where: s
 
 def _from_environment(environment: Mapping[str, str]) -> typing.Iterator[tuple[str, list[str], Any]]:
     """Yield (variable, keys, value): CARTCTL_SENDING__CAP=3 is `cap` in `[sending]`."""
-    if environment.get("DATABASE_URL"):
-        yield "DATABASE_URL", ["database"], environment["DATABASE_URL"]
-    if environment.get("SENDGRID_API_KEY"):
-        yield "SENDGRID_API_KEY", ["sendgrid", "api_key"], environment["SENDGRID_API_KEY"]
+    for variable, place in COMMON_VARIABLES.items():
+        if environment.get(variable):
+            yield variable, list(place), environment[variable]
     fields = {field.encode_name: field.type for field in msgspec.structs.fields(Settings)}
     for variable, text in sorted(environment.items()):
         if not variable.startswith("CARTCTL_") or variable in _OWN_VARIABLES or variable.startswith("CARTCTL_TEST_"):
@@ -352,8 +394,20 @@ def _wrong_values(settings: Settings) -> typing.Iterator[tuple[str, str]]:
     for name, number, low, high in (("concurrency", sending.concurrency, 1, 256), ("cap", sending.cap, 0, 1000)):
         if not low <= number <= high:
             yield f"sending.{name}", f"{number} is not between {low} and {high}"
+    if sending.rate_per_second is not None and not 0.01 <= sending.rate_per_second <= 10_000:
+        yield "sending.rate_per_second", f"{sending.rate_per_second:g} is not between 0.01 and 10000"
+    if not timedelta(0) < sending.timeout < sending.lease / 2:
+        yield (
+            "sending.timeout",
+            (
+                f"{sending.timeout.total_seconds():g} s is not below half of sending.lease "
+                f"({sending.lease.total_seconds():g} s): a slow answer would find its message taken by another run"
+            ),
+        )
     if not settings.base_url.startswith(("http://", "https://")):
         yield "base_url", f'"{settings.base_url}" is no URL (https://mail.example.com is)'
+    if settings.smtp.port is not None and not 1 <= settings.smtp.port <= 65535:
+        yield "smtp.port", f"{settings.smtp.port} is not between 1 and 65535"
     for name in settings.stores:
         if not 1 <= len(name) <= MAX_STORE_NAME:
             yield f"stores.{name}", f"a store's name has 1 to {MAX_STORE_NAME} characters"

@@ -41,6 +41,8 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         if (name.startswith("CARTCTL_") and not name.startswith("CARTCTL_TEST_")) or name in (
             "DATABASE_URL",
             "SENDGRID_API_KEY",
+            "RESEND_API_KEY",
+            "SMTP_PASSWORD",
         ):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)

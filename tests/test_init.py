@@ -12,8 +12,10 @@ from cartctl.config import Settings, Store
 from tests.shop import Cli
 
 EXAMPLES = {
-    *("from", "postal_address", "base_url", "reply_to", "templates", "sending.quiet_hours", "sendgrid.ca_file"),
-    *("coupons", "stores"),
+    *("from", "postal_address", "base_url", "reply_to", "templates", "sending.quiet_hours"),
+    *("sending.rate_per_second", "sendgrid.ca_file"),
+    *("resend.ca_file", "smtp.host", "smtp.port", "smtp.username", "smtp.ca_file"),
+    *("tiktok.app_key", "coupons", "mappings", "stores"),
 }
 """What stands in the file as an example. Everything else shows its default."""
 
@@ -38,11 +40,14 @@ def test_it_loads_as_written_and_changes_nothing(cli: Cli, tmp_path: Path) -> No
 
 def test_it_mentions_every_key(cli: Cli, tmp_path: Path) -> None:
     data = tomllib.loads(uncommented(written(cli, tmp_path).read_text(encoding="utf-8")))
-    assert set(flat(data)) >= {name for name in as_values(Settings()) if name not in ("coupons", "stores")} - {
-        "sendgrid.api_key"  # belongs into the environment
+    assert set(flat(data)) >= {
+        name for name in as_values(Settings()) if name not in ("coupons", "mappings", "stores")
+    } - {
+        *("sendgrid.api_key", "resend.api_key", "smtp.password", "tiktok.app_secret"),  # belong into the environment
     }
     assert data["stores"]["main"].keys() == {field.encode_name for field in msgspec.structs.fields(Store)}
-    assert "SENDGRID_API_KEY" in (tmp_path / "cartctl.toml").read_text(encoding="utf-8")
+    text = (tmp_path / "cartctl.toml").read_text(encoding="utf-8")
+    assert {name for name in config.COMMON_VARIABLES if name not in text} == set()
 
 
 def test_with_every_line_uncommented_it_loads_and_shows_the_defaults(cli: Cli, tmp_path: Path) -> None:
@@ -85,16 +90,12 @@ def test_a_mistyped_key_in_it_is_refused_with_what_was_meant(line: str, cli: Cli
     assert "did you mean" in outcome.err
 
 
-def as_values(settings: Settings) -> dict[str, object]:
+def as_values(settings: msgspec.Struct, prefix: str = "") -> dict[str, object]:
     """Return the settings flat, `sending.cap` and all, secrets revealed."""
     found: dict[str, object] = {}
-    for field in msgspec.structs.fields(Settings):
-        value = getattr(settings, field.name)
-        if isinstance(value, msgspec.Struct):
-            for inner in msgspec.structs.fields(value):
-                found[f"{field.encode_name}.{inner.encode_name}"] = plain(getattr(value, inner.name))
-        else:
-            found[field.encode_name] = plain(value)
+    for field in msgspec.structs.fields(settings):
+        name, value = f"{prefix}{field.encode_name}", getattr(settings, field.name)
+        found |= as_values(value, f"{name}.") if isinstance(value, msgspec.Struct) else {name: plain(value)}
     return found
 
 

@@ -22,10 +22,13 @@ from cartctl.cli import wiring
 from cartctl.config import Settings
 from cartctl.domain.sequences import Step
 from cartctl.domain.times import parse_duration
-from cartctl.importers import native_carts, native_orders
+from cartctl.importers import native_carts, native_orders, registry
+from cartctl.importers.csvfile import Header
+from cartctl.importers.format import CsvFormat
 from cartctl.jobs.check_sequences import sample_carts
 from cartctl.mail import render
 from cartctl.resources import shipped_templates
+from tests.importers.examples import EXAMPLES
 from tests.shop import Cli
 
 ROOT = Path(__file__).parent.parent
@@ -190,8 +193,8 @@ def test_the_variables_are_those_that_are_read() -> None:
     rows = table("Configuration", header="variable")
     documented = {name for row in rows for name in re.findall(r"`([A-Z_]+)`", row[0])}
     assert documented == {
-        *("DATABASE_URL", "SENDGRID_API_KEY", "CARTCTL_KEY", "CARTCTL_TABLE__KEY"),
-        *("CARTCTL_CONFIG", "CARTCTL_SECRET_KEYS"),
+        *config.COMMON_VARIABLES,
+        *("CARTCTL_KEY", "CARTCTL_TABLE__KEY", "CARTCTL_CONFIG", "CARTCTL_SECRET_KEYS"),
     }
     text = " ".join(cell for row in rows for cell in row)
     examples = dict(re.findall(r"`(CARTCTL_[A-Z_]+)=([^`]+)`", text))
@@ -218,6 +221,23 @@ def test_the_example_configuration_may_deliver(tmp_path: Path) -> None:
     loaded = load({"SENDGRID_API_KEY": "a key"}, path)
     wiring.check_sending(loaded)
     assert wiring.delivers(loaded.settings)
+
+
+def test_the_table_of_formats_is_the_registry() -> None:
+    shown = {row[0].strip("`"): row[1:] for row in table("Formats", header="format")}
+    assert shown.keys() == {format_.name for format_ in registry.formats()}
+    for format_ in registry.formats():
+        command, recognised_by, needs, lacks = (cell.replace("\\", "") for cell in shown[format_.name])
+        assert command == f"`import {format_.kind}`"
+        assert needs == format_.needs + ("; a time zone" if format_.never_has_offset else "")
+        assert lacks
+        named = re.findall(r"`([^`]+)`", recognised_by)
+        if isinstance(format_, CsvFormat):
+            assert format_.recognise(Header(Path("x.csv"), tuple(named))), format_.name
+            fewer = [tuple(column for column in named if column != left_out) for left_out in named]
+            assert not any(format_.recognise(Header(Path("x.csv"), columns)) for columns in fewer), format_.name
+        else:
+            assert all(f'"{name}"'.encode() in EXAMPLES[format_.name][1] for name in named), format_.name
 
 
 @pytest.mark.parametrize(("title", "module"), [("Carts CSV", native_carts), ("Orders CSV", native_orders)])

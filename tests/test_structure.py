@@ -26,7 +26,6 @@ MAY_IMPORT = {
 ONLY_IN = {
     "pandas": {"jobs/report.py"},
     "sendgrid": {"mail/sendgrid.py"},
-    "urllib3": {"mail/sendgrid.py"},
     "mjml": {"mail/render.py"},
     "jinja2": {"mail/render.py"},
     "babel": {"mail/render.py"},
@@ -38,7 +37,7 @@ ONLY_IN = {
     "rich": {"cli/"},
     "typer": {"cli/"},
     "sqlalchemy": {"store/", "jobs/"},
-    "msgspec": {"config.py", "store/", "jobs/"},
+    "msgspec": {"config.py", "store/", "jobs/", "importers/jsonfile.py", "importers/rejects.py", "mail/"},
 }
 ONLY_CLI_CALLS = {
     *("datetime.now", "datetime.utcnow", "datetime.today", "date.today", "time.time", "time.monotonic"),

@@ -31,6 +31,9 @@ def run_due(
         bool, typer.Option("--dry-run", help="Say what would go to whom and why; change nothing.")
     ] = False,
     show_addresses: Annotated[bool, typer.Option("--show-addresses", help="With --dry-run: whole addresses.")] = False,
+    no_lock: Annotated[
+        bool, typer.Option("--no-lock", hidden=True, help="For tests: run beside another run on this machine.")
+    ] = False,
     at: At = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
@@ -43,5 +46,6 @@ def run_due(
         show_addresses=show_addresses,
         at=read_at(at),
         as_json=as_json,
+        lock=not no_lock,
     )
     raise typer.Exit(exit_code)

@@ -1,14 +1,17 @@
 """What `cartctl run-due` does. Free of Typer, so that cron's tick costs no more than its work."""
 
+import os
+import time
 from contextlib import nullcontext
 from datetime import datetime
 
 from cartctl.cli import wiring
+from cartctl.cli.failpoints import failpoint
 from cartctl.cli.session import State, clock, complain, print_json
 from cartctl.domain.identity import mask_email
 from cartctl.jobs import run_due
 from cartctl.jobs.run_due import RunResult
-from cartctl.jobs.send_due import Note, SendJob
+from cartctl.jobs.sending import Note, SendJob
 from cartctl.mail.message import Accepted, Answer, OutgoingMessage
 
 
@@ -20,12 +23,13 @@ def tick(
     show_addresses: bool = False,
     at: datetime | None = None,
     as_json: bool = False,
+    lock: bool = True,
 ) -> int:
     """Detect, enroll, and send what is due; print what is asked for; return the exit code."""
     now = clock(at)
     wiring.check_sending(state.loaded)
     rules = wiring.rules(state.loaded)
-    with state.database(at=at, writes=not dry_run) as real, nullcontext() if dry_run else state.lock():
+    with state.database(at=at, writes=not dry_run) as real, state.lock() if lock and not dry_run else nullcontext():
         wiring.refuse_rehearsal(state.loaded, real)
         with real.dry_run() if dry_run else nullcontext(real) as database:
             pretend = Pretend() if dry_run else None
@@ -43,8 +47,11 @@ def tick(
                     clock=now,
                     equip=equip,
                     concurrency=state.loaded.settings.sending.concurrency,
+                    pause=time.sleep,
+                    rate_per_second=state.loaded.settings.sending.rate_per_second,
                     limit=limit,
                     on_note=on_note,
+                    at=failpoint(os.environ),
                 )
             )
     for problem in result.sent.problems:

@@ -1,6 +1,8 @@
 """From settings to what the jobs are handed: rules, transport, composer."""
 
-from collections.abc import Callable
+import hashlib
+import re
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
@@ -8,13 +10,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cartctl import resources
-from cartctl.config import Loaded, Settings
+from cartctl.config import Loaded, ResendSettings, SendgridSettings, Settings, SmtpSettings
 from cartctl.domain.decide import TimeRules
 from cartctl.domain.purchases import PurchaseRules
 from cartctl.domain.times import QuietHours, zone_named
 from cartctl.errors import ConfigurationError
+from cartctl.importers.tiktok_signature import App
 from cartctl.jobs.rules import Clock, Rules, StoreFacts
-from cartctl.jobs.send_due import Equipment
+from cartctl.jobs.sending import Equipment
 from cartctl.mail.message import Transport, split_address
 from cartctl.mail.templates import load_sequences
 from cartctl.store import keys
@@ -30,7 +33,11 @@ def template_folders(loaded: Loaded) -> list[Path]:
 
 
 def purchase_rules(settings: Settings) -> PurchaseRules:
-    return PurchaseRules(slack=settings.purchase.slack, idle_after=settings.abandonment.idle_after)
+    return PurchaseRules(
+        slack=settings.purchase.slack,
+        idle_after=settings.abandonment.idle_after,
+        not_purchases=frozenset(status.lower() for status in settings.purchase.not_purchases),
+    )
 
 
 def rules(loaded: Loaded) -> Rules:
@@ -52,7 +59,21 @@ def rules(loaded: Loaded) -> Rules:
         sequences=load_sequences(template_folders(loaded)),
         stores={name: store_facts(settings, name) for name in settings.stores},
         default_store=store_facts(settings, None),
+        write_to_relay=settings.channels.tiktok.write_to_relay,
     )
+
+
+def tiktok_app(settings: Settings, *, verify: bool | None = None) -> App | None:
+    """Return whose signatures TikTok's dumps must bear: where `verify` asks for them, or both credentials are set."""
+    key, secret = settings.tiktok.app_key, settings.tiktok.app_secret
+    if key and secret:
+        return None if verify is False else App(key, secret.reveal())
+    if verify or (verify is None and (key or secret)):
+        raise ConfigurationError(
+            f"{'--verify' if verify else '[tiktok]'}: signatures are checked with tiktok.app_key and tiktok.app_secret "
+            "(CARTCTL_TIKTOK__APP_SECRET in the environment): set both"
+        )
+    return None
 
 
 def store_facts(settings: Settings, name: str | None) -> StoreFacts:
@@ -68,9 +89,14 @@ def store_facts(settings: Settings, name: str | None) -> StoreFacts:
 
 def delivers(settings: Settings) -> bool:
     """Say whether mail handed over now could reach a shopper."""
-    if settings.transport == "outbox" or settings.sendgrid.sandbox:
-        return False
-    return not _is_loopback(settings.sendgrid.host)
+    match settings.transport:
+        case "sendgrid":
+            return not settings.sendgrid.sandbox and not _is_loopback(settings.sendgrid.host)
+        case "resend":
+            return not _is_loopback(settings.resend.host)
+        case "smtp":  # a mail server on this machine usually does deliver
+            return not settings.smtp.sandbox
+    return False
 
 
 def check_sending(loaded: Loaded) -> None:
@@ -81,12 +107,7 @@ def check_sending(loaded: Loaded) -> None:
             raise ConfigurationError(f'{key}: "{address}" is no sender (Example Shop <shop@example.com> is)')
     if settings.transport == "outbox":
         return
-    missing = []
-    if not settings.sendgrid.api_key:
-        missing.append("SENDGRID_API_KEY in the environment (or sendgrid.api_key)")
-    host = settings.sendgrid.host
-    if not host.startswith("https://") and not _is_loopback(host):
-        raise ConfigurationError(f'sendgrid.host: "{host}" is no https address: the key would travel in the clear')
+    missing = list(_smtp_lacks(settings.smtp) if settings.transport == "smtp" else _api_lacks(settings))
     if delivers(settings):
         if not settings.from_:
             missing.append('from (such as "Example Shop <shop@example.com>")')
@@ -96,6 +117,29 @@ def check_sending(loaded: Loaded) -> None:
             missing.append("base_url (the public https address of the recovery links)")
     if missing:
         raise ConfigurationError(f'transport = "{settings.transport}" needs {"; ".join(missing)}')
+
+
+def _api_lacks(settings: Settings) -> Iterator[str]:
+    name = settings.transport
+    api = settings.resend if name == "resend" else settings.sendgrid
+    if not api.api_key:
+        yield f"{name.upper()}_API_KEY in the environment (or {name}.api_key)"
+    if not api.host.startswith("https://") and not _is_loopback(api.host):
+        raise ConfigurationError(f'{name}.host: "{api.host}" is no https address: the key would travel in the clear')
+
+
+def _smtp_lacks(smtp: SmtpSettings) -> Iterator[str]:
+    if not smtp.host:
+        yield "smtp.host (the server's name)"
+        return
+    if not re.fullmatch(r"[A-Za-z0-9._:-]+", smtp.host) or smtp.host.count(":") == 1:
+        raise ConfigurationError(f'smtp.host: "{smtp.host}" is no name of a server (the port belongs into smtp.port)')
+    if smtp.username and not smtp.password:
+        yield "SMTP_PASSWORD in the environment (or smtp.password)"
+    if smtp.password and not smtp.username:
+        yield "smtp.username (there is a password)"
+    if smtp.security == "none" and smtp.username and not _is_this_machine(smtp.host):
+        raise ConfigurationError('smtp.security = "none": the password would travel in the clear')
 
 
 def refuse_rehearsal(loaded: Loaded, database: Database) -> None:
@@ -124,7 +168,7 @@ def equip(
 
         signing, hashing = _keys(loaded, database, clock())
         return Equipment(
-            transport=transport or make_transport(loaded),
+            transport=transport or make_transport(loaded, hashing),
             composer=Composer(
                 Renderer(template_folders(loaded)), Links(loaded.settings.base_url, signing), sender(loaded), rules_
             ),
@@ -154,7 +198,7 @@ def _keys(loaded: Loaded, database: Database, now: datetime) -> tuple[tuple[str,
     return signing, hashing
 
 
-def make_transport(loaded: Loaded) -> Transport:
+def make_transport(loaded: Loaded, hashing_key_: bytes) -> Transport:
     """Build the transport that `transport =` names; a key alone never chooses one."""
     settings = loaded.settings
     if settings.transport == "sendgrid":
@@ -163,15 +207,45 @@ def make_transport(loaded: Loaded) -> Transport:
         return SendGrid(
             settings.sendgrid.api_key.reveal(),
             host=settings.sendgrid.host,
-            timeout=settings.sending.timeout,
-            connections=settings.sending.concurrency,
             sandbox=settings.sendgrid.sandbox,
-            ca_file=str(loaded.folder("sendgrid") / settings.sendgrid.ca_file) if settings.sendgrid.ca_file else None,
-            delivers=delivers(settings),
+            **_network(loaded, settings.sendgrid),
+        )
+    if settings.transport == "resend":
+        from cartctl.mail.resend import Resend
+
+        return Resend(
+            settings.resend.api_key.reveal(),
+            host=settings.resend.host,
+            database_id=_database_id(hashing_key_),
+            **_network(loaded, settings.resend),
+        )
+    if settings.transport == "smtp":
+        from cartctl.mail.smtp import Smtp
+
+        return Smtp(
+            settings.smtp.host or "",
+            port=settings.smtp.port,
+            security=settings.smtp.security,
+            username=settings.smtp.username or "",
+            password=settings.smtp.password.reveal().strip(),
+            database_id=_database_id(hashing_key_),
+            **_network(loaded, settings.smtp),
         )
     from cartctl.mail.outbox import Outbox
 
     return Outbox(loaded.outbox_folder)
+
+
+def _network(loaded: Loaded, section: SendgridSettings | ResendSettings | SmtpSettings) -> dict[str, Any]:
+    """Return what every transport over the network is told."""
+    settings = loaded.settings
+    ca_file = str(loaded.folder(settings.transport) / section.ca_file) if section.ca_file else None
+    return {"timeout": settings.sending.timeout, "ca_file": ca_file, "delivers": delivers(settings)}
+
+
+def _database_id(hashing_key_: bytes) -> str:
+    """Name the database for ever, saying nothing of its key: messages are counted from 1 in every database."""
+    return hashlib.sha256(b"cartctl messages " + hashing_key_).hexdigest()[:16]
 
 
 def _plausible(sender_: str) -> bool:
@@ -186,9 +260,15 @@ def _is_public(url: str) -> bool:
 
 
 def _is_loopback(url: str) -> bool:
-    """Say whether the host is this machine, by name or number: 127.evil.example.com is not."""
     try:
-        name = urlsplit(url).hostname or ""
+        return _is_this_machine(urlsplit(url).hostname or "")
+    except ValueError:
+        return False
+
+
+def _is_this_machine(name: str) -> bool:
+    """Say whether a host is this machine, by name or number: 127.evil.example.com is not."""
+    try:
         return name == "localhost" or ip_address(name).is_loopback
     except ValueError:
         return False

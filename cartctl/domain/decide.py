@@ -53,6 +53,8 @@ class Candidate:
     cart_total: Decimal
     currency: str
     suppressed: bool
+    may_be_written_to: bool = True
+    """Not so with a relay address that the configuration does not allow."""
     consent: Consent
     coupon_code: str | None
 
@@ -166,6 +168,8 @@ def _must_stop(message: Candidate, consent_required: str) -> str:
         return "purchased"
     if message.suppressed:
         return "suppressed"
+    if not message.may_be_written_to:
+        return "relay-address"
     if message.consent == Consent.REFUSED and consent_required != "none":
         return "consent-refused"
     if message.consent != Consent.GRANTED and consent_required == "opt-in":

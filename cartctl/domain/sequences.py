@@ -28,7 +28,7 @@ class Step:
     min_gap: timedelta | None = None
     """Since the latest message to the same contact; None: the configured `sending.min_gap`."""
     coupon: str | None = None
-    """A name in `[coupons]`; where the configuration has none, the step is skipped."""
+    """A coupon: each message gets an imported code of its own, else that of `[coupons]`; with neither it is skipped."""
     min_total: Mapping[str, Decimal] = field(default_factory=dict)
     """Per currency; carts below it, or in another currency, skip the step."""
 

@@ -45,7 +45,9 @@ def run(sequences: Mapping[str, Sequence], renderer: Renderer, *, coupons: Mappi
             steps += 1
             where = f"{sequence.name}/{step.key}"
             if step.coupon and step.coupon not in coupons:
-                hints.append(f"{where}: no [coupons] {step.coupon} is configured: the step is skipped")
+                hints.append(
+                    f"{where}: no [coupons] {step.coupon} is configured: without imported codes the step is skipped"
+                )
             code = coupons.get(step.coupon, "SAMPLE10") if step.coupon else ""
             for name, facts in sample_carts(coupon=code).items():
                 try:

@@ -11,6 +11,7 @@ from cartctl.domain.carts import Item
 from cartctl.domain.money import Money
 from cartctl.domain.sequences import Sequence as MailSequence
 from cartctl.domain.sequences import Step
+from cartctl.jobs import coupon_codes
 from cartctl.jobs.rules import Rules
 from cartctl.mail.facts import MailFacts
 from cartctl.mail.message import OutgoingMessage
@@ -38,10 +39,19 @@ class Content:
 
     row: Row[Any]
     items: tuple[Item, ...]
+    coupon: str = ""
+    """The code it shows, in a step that names a coupon; "" where there is none."""
+    used_up: str = ""
+    """Why there is none: the coupon of which all imported codes are gone."""
 
 
-def load(connection: Connection, message_rows: Sequence[Row[Any]]) -> dict[int, Content]:
-    """Read cart, contact and items of messages, by message id."""
+def load(
+    connection: Connection, message_rows: Sequence[Row[Any]], rules: Rules, *, now: datetime
+) -> dict[int, Content]:
+    """Read cart, contact and items of messages that were just claimed, by message id, and give them their codes.
+
+    Belongs into the claim's transaction: what `coupon_codes.reserve` gives is given when the claim is committed.
+    """
     by_enrollment = {row.enrollment_id: row.id for row in message_rows}
     rows = connection.execute(
         select(
@@ -52,7 +62,13 @@ def load(connection: Connection, message_rows: Sequence[Row[Any]]) -> dict[int, 
         .where(enrollments.c.id.in_(by_enrollment))
     ).all()
     lines = carts.items(connection, [row.id for row in rows], {row.id: row.currency for row in rows})
-    return {by_enrollment[row.enrollment_id]: Content(row, lines[row.id]) for row in rows}
+    abouts = {by_enrollment[row.enrollment_id]: row for row in rows}
+    steps = {message.id: rules.step(abouts[message.id].sequence, message.step) for message in message_rows}
+    codes = coupon_codes.reserve(connection, message_rows, steps, rules, now=now)
+    return {
+        id_: Content(row, lines[row.id], codes.by_message.get(id_, ""), codes.used_up.get(id_, ""))
+        for id_, row in abouts.items()
+    }
 
 
 class Composer:
@@ -64,7 +80,11 @@ class Composer:
     def compose(
         self, message_id: int, sequence: MailSequence, step: Step, content: Content, *, now: datetime
     ) -> OutgoingMessage:
-        """Render one step for one cart. Raises TemplateError."""
+        """Render one step for one cart. Raises TemplateError.
+
+        Handed over again, a message must be the same, byte for byte, or a provider that knows its key takes it for
+        another mail: `now` is then the time of the first hand-over.
+        """
         row = content.row
         recovery = self._links.link("recover", message_id, now=now)
         unsubscribe = self._links.link("unsubscribe", message_id, now=now)
@@ -81,7 +101,7 @@ class Composer:
             recovery_link=recovery,
             unsubscribe_link=unsubscribe,
             link_valid_until=now + self._links.valid_for,
-            coupon=self._rules.coupon_code(step.coupon) or "",
+            coupon=content.coupon,
         )
         rendered = self._renderer.render(sequence, step, facts)
         return OutgoingMessage(

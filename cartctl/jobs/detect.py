@@ -12,7 +12,6 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from cartctl.domain.carts import CartStatus
-from cartctl.domain.identity import is_relay
 from cartctl.domain.messages import RESUMABLE
 from cartctl.domain.sequences import CART_ABANDONED, Sequence
 from cartctl.jobs.rules import Clock, Rules
@@ -89,7 +88,7 @@ def _enroll(
     result: Detected,
 ) -> None:
     """Enroll carts, resume those that were enrolled before. A shopper's newest cart alone stays in the sequence."""
-    reachable = [row for row in rows if row.email_normalised and not is_relay(row.email_normalised)]
+    reachable = [row for row in rows if row.email_normalised and rules.may_write_to(row.email_normalised)]
     reachable = [row for row in reachable if sequence.start_at is None or row.abandoned_at >= sequence.start_at]
     known = enrollments.of_carts(connection, sequence.name, [row.id for row in reachable])
     live = enrollments.live_of_contacts(connection, sequence.name, sorted({row.contact_id for row in reachable}))

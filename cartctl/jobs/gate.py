@@ -1,23 +1,22 @@
 """The gate: the last look at claimed messages, in one transaction. Gathers the facts; `domain.decide` judges.
 
-Runs inside the caller's transaction, with the contacts locked in the order of their ids: two processes that hold
-messages for the same person judge one after the other, and the second sees what the first let through.
+Runs inside the caller's transaction, in which the contacts are locked: two processes that hold messages for the same
+person judge one after the other, and the second sees what the first let through.
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row
 
 from cartctl.domain.carts import CartStatus, Consent
-from cartctl.domain.decide import Cancel, Candidate, Decision, decide
+from cartctl.domain.decide import Cancel, Candidate, Decision, Later, Send, decide
 from cartctl.domain.money import Money
+from cartctl.jobs import coupon_codes
 from cartctl.jobs.rules import Rules
 from cartctl.store import contacts, enrollments, messages, purchases
-from cartctl.store.messages import Claim
-from cartctl.store.tables import contacts as contacts_table
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,16 +29,22 @@ class Verdict:
 
 
 def judge(
-    connection: Connection, claim: Claim, *, rules: Rules, hashing_key: bytes, now: datetime, run_started_at: datetime
+    connection: Connection,
+    rows: Sequence[Row[Any]],
+    *,
+    rules: Rules,
+    hashing_key: bytes,
+    now: datetime,
+    run_started_at: datetime,
 ) -> Iterator[Verdict]:
-    """Judge the messages of a claim that are still ours; an import may have cancelled some of them meanwhile."""
-    rows = _lock(connection, claim)
+    """Judge claimed messages. `rows` and their contacts are locked."""
     ids = [row.enrollment_id for row in rows]
-    carts = sorted({owner.cart_id for owner in enrollments.with_cart(connection, ids)})
-    purchases.match(connection, carts, rules.purchase, now=now)
     owners = {row.id: row for row in enrollments.with_cart(connection, ids)}
+    if purchases.match(connection, sorted({row.cart_id for row in owners.values()}), rules.purchase, now=now):
+        owners = {row.id: row for row in enrollments.with_cart(connection, ids)}
     facts = _facts(connection, rules, hashing_key, rows, owners)
     # A purchase that `match` has just found has cancelled the message already; the decision says why.
+    written_to: set[int] = set()
     for row in rows:
         owner = owners[row.enrollment_id]
         decision: Decision
@@ -53,15 +58,11 @@ def judge(
                 rules=rules.time,
                 consent_required=rules.consent_required,
             )
+        if isinstance(decision, Send):
+            if row.contact_id in written_to:
+                decision = Later(now + timedelta(seconds=1), "one-per-run")
+            written_to.add(row.contact_id)
         yield Verdict(row, decision, facts[row.id].coupon_code or "")
-
-
-def _lock(connection: Connection, claim: Claim) -> list[Row[Any]]:
-    ids = sorted({row.contact_id for row in claim.rows})
-    connection.execute(
-        select(contacts_table.c.id).where(contacts_table.c.id.in_(ids)).order_by(contacts_table.c.id).with_for_update()
-    )
-    return messages.still_claimed(connection, claim)
 
 
 def _facts(
@@ -71,11 +72,12 @@ def _facts(
     hashes = {row.id: contacts.email_hash(hashing_key, owners[row.enrollment_id].email_normalised) for row in rows}
     suppressed = contacts.suppressed(connection, hashes.values())
     reached = messages.reached(connection, sorted({row.contact_id for row in rows}), latest=rules.time.cap)
+    steps = {row.id: rules.step(owners[row.enrollment_id].sequence, row.step) for row in rows}
+    codes = coupon_codes.reserved(connection, rows, steps, rules)
     found: dict[int, Candidate] = {}
     for row in rows:
         owner = owners[row.enrollment_id]
-        sequence = rules.sequences.get(owner.sequence)
-        step = sequence.step(row.step) if sequence else None
+        step = steps[row.id]
         found[row.id] = Candidate(
             step=step,
             due_at=row.due_at,
@@ -87,7 +89,8 @@ def _facts(
             cart_total=Money.from_minor(owner.total_minor, owner.currency).amount,
             currency=owner.currency,
             suppressed=bool(suppressed & {(hashes[row.id], "all"), (hashes[row.id], owner.sequence)}),
+            may_be_written_to=rules.may_write_to(owner.email_normalised),
             consent=Consent(owner.consent),
-            coupon_code=rules.coupon_code(step.coupon) if step else None,
+            coupon_code=codes.get(row.id),
         )
     return found

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
 from cartctl.domain.decide import TimeRules
+from cartctl.domain.identity import is_relay
 from cartctl.domain.purchases import PurchaseRules
-from cartctl.domain.sequences import Sequence
+from cartctl.domain.sequences import Sequence, Step
 from cartctl.domain.times import zone_named
 
 Clock = Callable[[], datetime]
@@ -35,6 +36,8 @@ class Rules:
     sequences: Mapping[str, Sequence]
     stores: Mapping[str, StoreFacts]
     default_store: StoreFacts
+    write_to_relay: bool = False
+    """Whether a marketplace's relay addresses may be written to."""
 
     def store(self, name: str) -> StoreFacts:
         return self.stores.get(name, self.default_store)
@@ -45,6 +48,14 @@ class Rules:
             return zone_named(cart_timezone) if cart_timezone else self.store(store).zone
         except ValueError:
             return self.store(store).zone
+
+    def step(self, sequence: str, key: str) -> Step | None:
+        """Return a step; None where the templates have it no longer."""
+        found = self.sequences.get(sequence)
+        return found.step(key) if found else None
+
+    def may_write_to(self, email: str) -> bool:
+        return self.write_to_relay or not is_relay(email)
 
     def coupon_code(self, name: str | None) -> str | None:
         return self.coupons.get(name) if name else None

@@ -1,7 +1,7 @@
 """The job cron runs: detect, enroll, send what is due.
 
 1. Note the run.                                        store.imports
-2. Reap what a dead process left.                        jobs.send_due
+2. Reap what a dead process left.                        jobs.reap
 3. Mark idle carts, enroll the newly abandoned ones.     jobs.detect
 4. Claim, render, gate, send, settle.                    jobs.send_due
 5. Note how it went.
@@ -13,7 +13,8 @@ from typing import Any
 
 from cartctl.jobs import detect, send_due
 from cartctl.jobs.detect import Detected
-from cartctl.jobs.send_due import SendJob, Sent
+from cartctl.jobs.reap import reap
+from cartctl.jobs.sending import SendJob, Sent
 from cartctl.store import imports
 
 
@@ -51,7 +52,7 @@ def run(job: SendJob) -> RunResult:
     with job.database.write() as connection:
         run_id = imports.run_started(connection, "run-due", at=job.clock())
     sent = Sent()
-    send_due.reap(job, sent)
+    reap(job, sent)
     detected = detect.run(job.database, rules=job.rules, clock=job.clock)
     result = RunResult(detected, send_due.run(job, sent))
     with job.database.write() as connection:

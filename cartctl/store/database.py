@@ -205,6 +205,8 @@ def _name_error(context: ExceptionContext) -> None:
         original, sqlite3.IntegrityError | sqlite3.ProgrammingError
     ):
         raise _sqlite_error(original, f"database {url}") from original
+    if type(original).__name__ in ("DeadlockDetected", "SerializationFailure", "LockNotAvailable"):
+        raise DatabaseBusyError(f"database {url}: {original.__class__.__name__}: try again") from original
     connecting = context.connection is None
     if connecting or type(original).__name__ in ("OperationalError", "ConnectionTimeout", "AdminShutdown"):
         detail = str(original).strip().splitlines()[0]

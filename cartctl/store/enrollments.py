@@ -61,6 +61,35 @@ def resume(connection: Connection, enrollment_id: int, *, contact_id: int, at: d
     )
 
 
+def revive(connection: Connection, enrollment_id: int) -> None:
+    """Make a finished enrollment live: its last step is to be sent after all."""
+    connection.execute(
+        update(enrollments)
+        .where(enrollments.c.id == enrollment_id, enrollments.c.status == FINISHED)
+        .values(status=LIVE, reason="", ended_at=None)
+    )
+
+
+def another_is_live(connection: Connection, enrollment_id: int) -> bool:
+    """Say whether this contact has a live enrollment in the same sequence and store, other than this one."""
+    other = enrollments.alias("other")
+    same = (other.c.contact_id, other.c.store, other.c.sequence)
+    return bool(
+        connection.execute(
+            select(
+                select(other.c.id)
+                .where(
+                    *(column == enrollments.c[column.name] for column in same),
+                    enrollments.c.id == enrollment_id,
+                    other.c.id != enrollment_id,
+                    other.c.status == LIVE,
+                )
+                .exists()
+            )
+        ).scalar_one()
+    )
+
+
 def finish(connection: Connection, ids: Sequence[int], *, at: datetime) -> None:
     """Note that every step is behind these enrollments."""
     for chunk in chunks(list(ids)):

@@ -1,19 +1,18 @@
 """Messages: every change of state goes through `move`, which writes the transition beside it."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy import (
-    Boolean,
     ColumnElement,
     Connection,
     Row,
     and_,
+    bindparam,
     func,
     insert,
-    literal_column,
     or_,
     select,
     text,
@@ -21,10 +20,13 @@ from sqlalchemy import (
 )
 
 from cartctl.domain.messages import OPEN, REACHED, RESUMABLE, TRANSITIONS, MessageState
+from cartctl.store import coupons
 from cartctl.store.sql import chunks
 from cartctl.store.tables import message_transitions, messages
 
 S = MessageState
+LEASED = frozenset({S.CLAIMED, S.SENDING})
+"""Whoever holds one has a lease on it; every other state ends the lease."""
 
 
 def move(
@@ -35,20 +37,19 @@ def move(
     *,
     at: datetime,
     reason: str = "",
-    held_by: str | None = None,
     expired_at: datetime | None = None,
     **values: Any,
 ) -> list[int]:
     """Compare-and-set the state of messages; return the ids that were indeed in `from_state`.
 
-    `held_by`: only while this lease token is on it. `expired_at`: only where the lease ran out before it.
+    `expired_at`: only where the lease ran out before it.
     """
     assert to_state in TRANSITIONS[from_state], (from_state, to_state)
+    if to_state not in LEASED:
+        values |= {"lease_token": None, "lease_until": None}
     moved: list[int] = []
     for chunk in chunks(sorted(ids)):
         condition = [messages.c.id.in_(chunk), messages.c.state == from_state.value]
-        if held_by is not None:
-            condition.append(messages.c.lease_token == held_by)
         if expired_at is not None:
             condition.append(messages.c.lease_until < expired_at)
         statement = update(messages).where(and_(*condition))
@@ -60,9 +61,45 @@ def move(
     return moved
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Change:
+    """The next state of one message, the reason, and what else changes with it."""
+
+    id: int
+    to_state: MessageState
+    reason: str = ""
+    values: Mapping[str, Any] = field(default_factory=dict)
+
+
+def move_each(connection: Connection, from_state: MessageState, changes: Sequence[Change], *, at: datetime) -> None:
+    """Change messages of which each has its own outcome; all bring the same `values`, by name.
+
+    They must be known to be in `from_state`, and locked: see `still_held`.
+    """
+    if not changes:
+        return
+    for change in changes:
+        assert change.to_state in TRANSITIONS[from_state], (from_state, change.to_state)
+    names = ["state", "reason", *changes[0].values]
+    statement = update(messages).where(messages.c.id == bindparam("the_id"), messages.c.state == from_state.value)
+    connection.execute(
+        statement.values({name: bindparam(f"new_{name}") for name in names}),
+        [
+            {"the_id": change.id, "new_state": change.to_state.value, "new_reason": change.reason}
+            | {f"new_{name}": value for name, value in change.values.items()}
+            for change in sorted(changes, key=lambda change: change.id)
+        ],
+    )
+    for to_state in MessageState:
+        group = [(change.id, change.reason) for change in changes if change.to_state == to_state]
+        _record(connection, group, from_state.value, to_state, at)
+
+
 def _record(
     connection: Connection, changes: Sequence[tuple[int, str]], from_state: str, to_state: MessageState, at: datetime
 ) -> None:
+    if changes and to_state in (S.SKIPPED, S.CANCELLED):
+        coupons.release(connection, [id_ for id_, _ in changes])
     if changes:
         connection.execute(
             insert(message_transitions),
@@ -102,10 +139,8 @@ def schedule(connection: Connection, planned: Sequence[Planned], *, at: datetime
             }
             for plan in fresh
         ]
-        connection.execute(insert(messages), rows)
-        made = _ids(connection, fresh)
-        changes = [(made[plan.enrollment_id, plan.step], plan.reason) for plan in fresh]
-        _record(connection, changes, "", S.SCHEDULED, at)
+        made = connection.execute(insert(messages).returning(messages.c.id, messages.c.reason), rows).all()
+        _record(connection, [(id_, reason) for id_, reason in made], "", S.SCHEDULED, at)
     for plan in planned:
         if id_ := known.get((plan.enrollment_id, plan.step)):
             values: dict[str, Any] = {"due_at": plan.due_at, "attempt_at": plan.due_at, "attempts": 0}
@@ -153,14 +188,23 @@ def with_open_message(connection: Connection, enrollment_ids: Sequence[int]) -> 
 
 
 def cancel_open(connection: Connection, enrollment_ids: Sequence[int], *, reason: str, at: datetime) -> int:
-    """Cancel what is scheduled or claimed for these enrollments; what is being sent cannot be called back."""
+    """Cancel what is scheduled or claimed for these enrollments; what is being sent cannot be called back.
+
+    One that waits to be handed over again, its answer having been lost, may be with the shopper: it becomes unknown.
+    """
     count = 0
     for chunk in chunks(list(enrollment_ids)):
+        rows = connection.execute(
+            select(messages.c.id, messages.c.state, messages.c.sent_at).where(
+                messages.c.enrollment_id.in_(chunk), messages.c.state.in_([S.SCHEDULED.value, S.CLAIMED.value])
+            )
+        ).all()
         for state in (S.SCHEDULED, S.CLAIMED):
-            ids = connection.execute(
-                select(messages.c.id).where(messages.c.enrollment_id.in_(chunk), messages.c.state == state.value)
-            ).scalars()
-            count += len(move(connection, ids, state, S.CANCELLED, at=at, reason=reason))
+            ours = [row for row in rows if row.state == state]
+            doubtful = [row.id for row in ours if row.sent_at is not None]
+            move(connection, doubtful, state, S.UNKNOWN, at=at, reason=reason)
+            rest = [row.id for row in ours if row.sent_at is None]
+            count += len(move(connection, rest, state, S.CANCELLED, at=at, reason=reason))
     return count
 
 
@@ -171,7 +215,11 @@ def reached(connection: Connection, contact_ids: Sequence[int], *, latest: int) 
     for chunk in chunks(list(times)):
         ranked = (
             select(messages.c.contact_id, messages.c.sent_at, age.label("age"))
-            .where(messages.c.contact_id.in_(chunk), messages.c.state.in_(_values(REACHED)))
+            .where(
+                messages.c.contact_id.in_(chunk),
+                messages.c.sent_at.is_not(None),  # as in the partial index
+                messages.c.state.in_(_values(REACHED)),
+            )
             .subquery()
         )
         rows = connection.execute(
@@ -184,18 +232,6 @@ def reached(connection: Connection, contact_ids: Sequence[int], *, latest: int) 
     return {contact_id: tuple(sent) for contact_id, sent in times.items()}
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
-    """Messages that this process alone may work on until the lease runs out."""
-
-    token: str
-    rows: Sequence[Row[Any]]
-
-    @property
-    def ids(self) -> list[int]:
-        return [row.id for row in self.rows]
-
-
 def any_due(connection: Connection, *, due_by: datetime) -> bool:
     """Say whether there is anything to claim or to reap, without taking a lock: most ticks have nothing."""
     due = select(messages.c.id).where(messages.c.state == text("'scheduled'"), messages.c.attempt_at <= due_by)
@@ -204,55 +240,93 @@ def any_due(connection: Connection, *, due_by: datetime) -> bool:
 
 
 def _leased() -> ColumnElement[bool]:
-    # Spelt out as in the partial index, so that the planner can use it.
-    return literal_column("messages.state IN ('claimed', 'sending')", Boolean)
+    return messages.c.state.in_([S.CLAIMED.value, S.SENDING.value])
 
 
 def claim(
     connection: Connection, *, due_by: datetime, limit: int, token: str, lease_until: datetime, at: datetime
-) -> Claim:
-    """Claim at most `limit` scheduled messages by time of attempt, one per contact."""
-    candidates = connection.execute(
-        select(messages.c.id, messages.c.contact_id)
-        .where(messages.c.state == text("'scheduled'"), messages.c.attempt_at <= due_by)
-        .order_by(messages.c.attempt_at, messages.c.id)
-        .limit(limit)
-        .with_for_update(skip_locked=True)
-    ).all()
-    one_each = {row.contact_id: row.id for row in reversed(candidates)}
-    ids = move(
-        connection,
-        one_each.values(),
-        S.SCHEDULED,
-        S.CLAIMED,
-        at=at,
-        lease_token=token,
-        lease_until=lease_until,
-    )
-    rows = connection.execute(select(messages).where(messages.c.id.in_(ids)).order_by(messages.c.attempt_at)).all()
-    return Claim(token, rows)
+) -> list[Row[Any]]:
+    """Claim at most `limit` messages due at `due_by`, when the run began, by time of attempt; one per contact.
 
-
-def still_claimed(connection: Connection, claim: Claim) -> list[Row[Any]]:
-    """Lock and return those of the claimed messages that are still claimed by us: an import may have cancelled some."""
+    The rows bear `token`: this process alone may work on them until the lease runs out.
+    """
+    chosen: dict[int, int] = {}
+    while len(chosen) < limit:
+        found = _candidates(connection, due_by=due_by, limit=limit, but_not=chosen)
+        for row in found:
+            if len(chosen) < limit:
+                chosen.setdefault(row.contact_id, row.id)
+        if len(found) < limit:
+            break
+    ids = move(connection, chosen.values(), S.SCHEDULED, S.CLAIMED, at=at, lease_token=token, lease_until=lease_until)
+    if not ids:
+        return []
     return list(
         connection.execute(
-            select(messages)
-            .where(
-                messages.c.id.in_(claim.ids),
-                messages.c.state == S.CLAIMED.value,
-                messages.c.lease_token == claim.token,
-            )
-            .order_by(messages.c.id)
-            .with_for_update()
+            select(messages).where(messages.c.id.in_(ids)).order_by(messages.c.attempt_at, messages.c.id)
         )
     )
 
 
-def expired_leases(connection: Connection, *, before: datetime) -> Mapping[MessageState, Sequence[Row[Any]]]:
-    """Return the messages whose lease ran out, by state."""
-    rows = connection.execute(select(messages).where(_leased(), messages.c.lease_until < before)).all()
-    return {state: [row for row in rows if row.state == state] for state in (S.CLAIMED, S.SENDING)}
+def _candidates(connection: Connection, *, due_by: datetime, limit: int, but_not: Iterable[int]) -> list[Row[Any]]:
+    """Lock the next due messages. `but_not`: contacts whose thousand due messages must not make others wait.
+
+    Nor must those of a contact who was written to since the run began (at `due_by`): the gate would put each off.
+    """
+    earlier = messages.alias("earlier")
+    written_to = select(earlier.c.id).where(
+        earlier.c.contact_id == messages.c.contact_id,
+        earlier.c.sent_at >= due_by,
+        earlier.c.state.in_(_values(REACHED)),
+    )
+    statement = select(messages.c.id, messages.c.contact_id).where(
+        messages.c.state == text("'scheduled'"), messages.c.attempt_at <= due_by, ~written_to.exists()
+    )
+    if others := list(but_not):
+        statement = statement.where(messages.c.contact_id.not_in(others))
+    order = statement.order_by(messages.c.attempt_at, messages.c.id)
+    return list(connection.execute(order.limit(limit).with_for_update(skip_locked=True)))
+
+
+def still_held(connection: Connection, rows: Sequence[Row[Any]], state: MessageState) -> list[Row[Any]]:
+    """Lock our messages; return those that are still in `state` under the lease they were claimed with.
+
+    An import may have cancelled some of them; another process may have taken back those whose lease ran out. All else
+    about a message stands still while the lease is on it.
+    """
+    if not rows:
+        return []
+    found = connection.execute(
+        select(messages.c.id, messages.c.lease_token)
+        .where(messages.c.id.in_([row.id for row in rows]), messages.c.state == state.value)
+        .order_by(messages.c.id)
+        .with_for_update()
+    )
+    tokens = {row.id: row.lease_token for row in found}
+    return [row for row in rows if tokens.get(row.id) == row.lease_token]
+
+
+def by_id(connection: Connection, ids: Iterable[int]) -> list[Row[Any]]:
+    found: list[Row[Any]] = []
+    for chunk in chunks(sorted(set(ids))):
+        found += connection.execute(select(messages).where(messages.c.id.in_(chunk))).all()
+    return found
+
+
+def of_enrollment(connection: Connection, enrollment_id: int) -> list[Row[Any]]:
+    return list(connection.execute(select(messages).where(messages.c.enrollment_id == enrollment_id)))
+
+
+def held_by_run(connection: Connection, run_token: str) -> list[Row[Any]]:
+    """Return what a run has claimed or begun to send: every lease token of it starts with `run_token`."""
+    leased = select(messages).where(messages.c.lease_until.is_not(None), _leased())
+    return list(connection.execute(leased.where(messages.c.lease_token.startswith(run_token))))
+
+
+def expired_leases(connection: Connection, *, before: datetime) -> Sequence[Row[Any]]:
+    """Return the messages whose lease ran out: claimed ones, and ones being sent."""
+    found = select(messages).where(_leased(), messages.c.lease_until < before)
+    return connection.execute(found.order_by(messages.c.lease_until, messages.c.id)).all()
 
 
 def _values(states: Iterable[MessageState]) -> list[str]:

@@ -1,7 +1,7 @@
 """The sending loop with a transport that answers as it is told: one cart a call, time set by hand."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,7 +17,7 @@ from cartctl.jobs import import_carts, import_orders, run_due
 from cartctl.jobs.compose import Composer
 from cartctl.jobs.importing import Options
 from cartctl.jobs.run_due import RunResult
-from cartctl.jobs.send_due import Equipment, SendJob
+from cartctl.jobs.sending import Equipment, SendJob
 from cartctl.mail.links import Links
 from cartctl.mail.message import Accepted, Answer, OutgoingMessage
 from cartctl.mail.render import Renderer
@@ -28,7 +28,10 @@ from tests.shop import at, write_csv
 RULES = wiring.rules(
     config.load(file=None, environment={"CARTCTL_COUPONS": '{recovery10 = "BACK10"}'}, folder=Path("/nowhere"))
 )
-PURCHASE = PurchaseRules(slack=timedelta(hours=1), idle_after=timedelta(minutes=30))
+PURCHASE = PurchaseRules(
+    slack=timedelta(hours=1), idle_after=timedelta(minutes=30), not_purchases=frozenset({"cancelled"})
+)
+RENDERER = Renderer(wiring.template_folders(config.load(file=None, environment={}, folder=Path("/nowhere"))))
 HASHING_KEY = b"a key for tests"
 
 
@@ -70,6 +73,7 @@ class Engine:
         self.provider = provider or Provider()
         self.rules = RULES
         self.while_rendering: Callable[[], None] = lambda: None
+        self.executor: Callable[[], Executor] = lambda: ThreadPoolExecutor(4)
         self._files = 0
 
     def carts(self, *rows: dict[str, str], when: str = "5m") -> None:
@@ -81,7 +85,6 @@ class Engine:
             self._file(rows),
             options=self._options,
             rules=PURCHASE,
-            not_purchases=frozenset({"cancelled"}),
             now=at(when),
         )
 
@@ -95,13 +98,18 @@ class Engine:
 
     def run(self, when: str, **changes: Any) -> RunResult:
         job = SendJob(
-            database=self.database, rules=self.rules, clock=lambda: at(when), equip=self._equip, concurrency=4
+            database=self.database,
+            rules=self.rules,
+            clock=lambda: at(when),
+            equip=self._equip,
+            concurrency=4,
+            pause=lambda _seconds: None,
         )
         return run_due.run(replace(job, **changes))
 
     def _equip(self, database: Database) -> Equipment:
         composer = Watched(
-            Renderer(wiring.template_folders(config.load(file=None, environment={}, folder=Path("/nowhere")))),
+            RENDERER,
             Links("https://mail.example.com", ["key"]),
             wiring.sender(config.load(file=None, environment={}, folder=Path("/nowhere"))),
             self.rules,
@@ -110,7 +118,7 @@ class Engine:
         return Equipment(
             transport=self.provider,
             composer=composer,
-            executor=ThreadPoolExecutor(4),
+            executor=self.executor(),
             hashing_key=HASHING_KEY,
         )
 

@@ -77,10 +77,10 @@ def test_an_unknown_message_counts_for_the_gap(engine: Engine) -> None:
 @pytest.mark.parametrize(
     ("answer", "again"),
     [
-        (Unavailable("no connection"), "31m"),
+        (Unavailable("no connection"), "31m30s"),
         (Throttled(until=at("40m")), "40m"),
         (Throttled(wait=timedelta(minutes=3)), "33m"),
-        (Throttled(), "31m"),
+        (Throttled(), "31m30s"),
     ],
 )
 def test_what_never_left_is_tried_again_and_not_before(engine: Engine, answer: Answer, again: str) -> None:

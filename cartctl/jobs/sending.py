@@ -1,0 +1,92 @@
+"""What a run of the sending loop is handed, and what it tells: the nouns of `send_due`, `turn` and `reap`."""
+
+from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row
+
+from cartctl.jobs.compose import Composer, Content
+from cartctl.jobs.rules import Clock, Rules
+from cartctl.mail.message import Answer, OutgoingMessage, Transport
+from cartctl.store.database import Database
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What became of one claimed message, and why: for the log and the dry run."""
+
+    message_id: int
+    sequence: str
+    step: str
+    store: str
+    cart: str
+    to: str
+    outcome: str
+    """sent, failed, unknown, retried, deferred, skipped or cancelled."""
+    why: str
+
+
+@dataclass(slots=True)
+class Sent:
+    """The numbers of one run. `problems` name each message that needs a look, by id."""
+
+    sent: int = 0
+    deferred: Counter[str] = field(default_factory=Counter)
+    failed: int = 0
+    unknown: int = 0
+    retried: int = 0
+    skipped: Counter[str] = field(default_factory=Counter)
+    cancelled: Counter[str] = field(default_factory=Counter)
+    problems: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Equipment:
+    """What it takes to send: built once a run, and only if there is something to send."""
+
+    transport: Transport
+    composer: Composer
+    executor: Executor
+    hashing_key: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class SendJob:
+    """Everything one run of the sending loop works with."""
+
+    database: Database
+    rules: Rules
+    clock: Clock
+    equip: Callable[[Database], Equipment]
+    """Called when there is something to send: most ticks need none of it."""
+    concurrency: int
+    """At most so many messages are with the provider, or await their settlement, at any moment."""
+    pause: Callable[[float], None]
+    """Waits so many seconds."""
+    rate_per_second: float | None = None
+    limit: int | None = None
+    on_note: Callable[[Note], None] = lambda _note: None
+    at: Callable[[str], None] = lambda _point: None
+    """Called at the points where a process may die; tests make it die there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """A claimed message and its mail. Without one (its step is gone) the gate says what becomes of it."""
+
+    row: Row[Any]
+    content: Content
+    mail: OutgoingMessage | None
+
+
+@dataclass(frozen=True, slots=True)
+class Flown:
+    """A mail that was handed over, and the answer. `since` is the first time that it was, in this attempt or before."""
+
+    ready: Ready
+    since: datetime
+    answer: Answer

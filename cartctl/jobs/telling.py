@@ -1,0 +1,85 @@
+"""What a turn of the sending loop did, in numbers and words: for the run's result, the log and the dry run."""
+
+from datetime import datetime
+
+from cartctl.domain.decide import Cancel, Decision, Later, Skip
+from cartctl.domain.messages import MessageState
+from cartctl.jobs.sending import Flown, Note, Ready, SendJob, Sent
+from cartctl.jobs.turn import Turned
+from cartctl.store.messages import Change
+
+S = MessageState
+_OUTCOMES = {S.ACCEPTED: "sent", S.FAILED: "failed", S.UNKNOWN: "unknown", S.SCHEDULED: "retried"}
+
+
+def tell(job: SendJob, result: Sent, turned: Turned) -> None:
+    """Add a committed turn to the result, and call `on_note` for each message it dealt with."""
+    for flight, change in turned.settled:
+        _count(result, flight, change)
+        row = flight.ready.row
+        left = flight.ready.content.row.abandoned_at
+        job.on_note(_note(flight.ready, _OUTCOMES[change.to_state], f"due {_time(row.due_at)}, left {_time(left)}"))
+    for flight in turned.lost:
+        id_ = flight.ready.row.id
+        result.problems.append(f"message {id_}: its lease ran out before the answer came; it is unknown")
+    for ready, verdict in turned.turned_away:
+        outcome, why = _turned_away(result, verdict.decision)
+        if outcome == "skipped" and ready.row.sent_at is not None:
+            result.unknown += 1
+            result.problems.append(f"message {ready.row.id} is unknown: an earlier answer was lost ({why})")
+        elif outcome:
+            job.on_note(_note(ready, outcome, why))
+        if ready.content.used_up and why == "no-coupon":
+            advice = "import more of them, or name one for all in [coupons]"
+            problem = f'coupon "{ready.content.used_up}": every imported code is taken: {advice}'
+            if problem not in result.problems:
+                result.problems.append(problem)
+
+
+def _turned_away(result: Sent, decision: Decision) -> tuple[str, str]:
+    match decision:
+        case Later(until, reason):
+            result.deferred[reason] += 1
+            return "deferred", f"{reason}, until {_time(until)}"
+        case Skip(reason):
+            result.skipped[reason] += 1
+            return "skipped", reason
+        case Cancel(reason):
+            result.cancelled[reason] += 1
+            return "cancelled", reason
+    return "", ""
+
+
+def _count(result: Sent, flight: Flown, change: Change) -> None:
+    mail = flight.ready.mail
+    assert mail is not None
+    what = f"message {mail.id} ({mail.sequence}/{mail.step})"
+    if change.to_state == S.ACCEPTED:
+        result.sent += 1
+    elif change.to_state == S.FAILED:
+        result.failed += 1
+        result.problems.append(f"{what} failed: {change.reason}")
+    elif change.to_state == S.UNKNOWN:
+        result.unknown += 1
+        result.problems.append(f"{what} is unknown: {change.reason}; it is not sent again")
+    else:
+        result.retried += 1
+        result.problems.append(f"{what} is tried again: {change.reason}")
+
+
+def _note(ready: Ready, outcome: str, why: str) -> Note:
+    about = ready.content.row
+    return Note(
+        message_id=ready.row.id,
+        sequence=about.sequence,
+        step=ready.row.step,
+        store=about.store,
+        cart=about.external_id,
+        to=about.email_normalised,
+        outcome=outcome,
+        why=why,
+    )
+
+
+def _time(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%d %H:%M} UTC"

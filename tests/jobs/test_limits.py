@@ -1,0 +1,153 @@
+"""Rates, outages and fairness: what one provider's or one shopper's trouble does to everybody else."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import insert, select
+
+from cartctl.mail.message import Accepted, Answer, OutgoingMessage, Throttled, Unavailable, Unknown
+from cartctl.store.database import EngineDatabase
+from cartctl.store.tables import carts, contacts, enrollments, messages
+from tests.jobs.engine import Engine
+from tests.shop import at, cart
+
+
+@pytest.fixture
+def engine(db: EngineDatabase, tmp_path: Path) -> Engine:
+    return Engine(db, tmp_path)
+
+
+def shoppers(engine: Engine, count: int) -> None:
+    engine.carts(*(cart(f"c-{n}", email=f"shopper{n}@example.com") for n in range(count)))
+
+
+def failing(_mail: OutgoingMessage) -> Answer:
+    return Unknown("answer 503")
+
+
+def taking(mail: OutgoingMessage) -> Answer:
+    return Accepted(f"receipt-{mail.id}")
+
+
+@pytest.mark.parametrize(
+    "answer", [Unknown("answer 503"), Unavailable("no connection"), Throttled(wait=timedelta(minutes=1))]
+)
+def test_an_outage_stops_the_run_and_then_each_run_tries_one_message(engine: Engine, answer: Answer) -> None:
+    shoppers(engine, 60)
+    engine.provider.answer = lambda _mail: answer
+    result = engine.run("30m", concurrency=32)
+    assert len(engine.provider.given) == 5
+    assert "failed 5 times in a row" in result.sent.problems[-1]
+    for tick in ("35m", "40m"):
+        result = engine.run(tick, concurrency=32)
+        assert "still fails" in result.sent.problems[-1]
+    assert len(engine.provider.given) == 7
+    assert {state for _, state, _ in engine.states} <= {"scheduled", "unknown"}
+    engine.provider.answer = taking
+    result = engine.run("45m", concurrency=32)
+    assert not result.has_problems
+    assert result.sent.sent >= 53
+    assert engine.run("50m", concurrency=32).sent.problems == []
+
+
+def test_an_outage_in_the_middle_costs_no_more_than_what_is_under_way(engine: Engine) -> None:
+    shoppers(engine, 60)
+    engine.provider.answer = lambda mail: taking(mail) if len(engine.provider.given) < 20 else failing(mail)
+    result = engine.run("30m", concurrency=8)
+    assert result.sent.sent == 19
+    assert 5 <= result.sent.unknown <= 8 + 4
+
+
+def test_single_failures_open_nothing(engine: Engine) -> None:
+    shoppers(engine, 30)
+    engine.provider.answer = lambda mail: failing(mail) if mail.id % 3 == 0 else taking(mail)
+    result = engine.run("30m", concurrency=1)
+    assert (result.sent.sent, result.sent.unknown) == (20, 10)
+
+
+def test_messages_that_waited_for_the_provider_use_up_no_try(engine: Engine, db: EngineDatabase) -> None:
+    shoppers(engine, 1)
+    engine.provider.answer = lambda _mail: Throttled(wait=timedelta(minutes=10))
+    for minute in range(30, 180, 10):
+        engine.run(f"{minute}m")
+    with db.read() as connection:
+        assert connection.execute(select(messages.c.attempts)).scalar() == 0
+    engine.provider.answer = taking
+    assert engine.run("3h").sent.sent == 1
+
+
+@pytest.mark.parametrize("answer", [Unavailable("no connection"), Throttled(wait=timedelta(hours=20))])
+def test_no_wait_reaches_beyond_grace(engine: Engine, db: EngineDatabase, answer: Answer) -> None:
+    """The message is due at 30 minutes; its grace ends a day later."""
+    shoppers(engine, 1)
+    engine.provider.answer = lambda _mail: answer
+    for tick in ("30m", "20h40m", "24h29m30s"):
+        engine.run(tick)
+    with db.read() as connection:
+        assert connection.execute(select(messages.c.attempt_at).where(messages.c.id == 1)).scalar() == at("24h30m")
+    engine.run("24h31m")
+    assert engine.states[0] == ("reminder", "skipped", "past-grace")
+
+
+def test_the_rate_is_kept_and_bounds_the_chunk(engine: Engine, db: EngineDatabase) -> None:
+    shoppers(engine, 6)
+    pauses: list[float] = []
+    sending: list[int] = []
+    now = at("30m")
+
+    def pause(seconds: float) -> None:
+        nonlocal now
+        pauses.append(seconds)
+        now += timedelta(seconds=seconds)
+
+    def clock() -> datetime:
+        return now
+
+    def counting(mail: OutgoingMessage) -> Answer:
+        with db.read() as connection:
+            sending.append(len(connection.execute(select(messages).where(messages.c.state == "sending")).all()))
+        return taking(mail)
+
+    engine.provider.answer = counting
+    result = engine.run("30m", rate_per_second=0.2, clock=clock, pause=pause)
+    assert result.sent.sent == 6
+    assert pauses == [5.0] * 5
+    assert max(sending) <= 2, "ten seconds of it are two messages"
+
+
+def test_hundreds_of_due_messages_of_one_shopper_delay_nobody(engine: Engine, db: EngineDatabase) -> None:
+    """They were all due before anybody else's; each run writes to one shopper once."""
+    shoppers(engine, 3)
+    with db.write() as connection:
+        connection.execute(insert(contacts), [{"id": 1000, "email_normalised": "greedy@example.com"}])
+        connection.execute(insert(carts), [_cart(n) for n in range(1000, 1300)])
+        connection.execute(insert(enrollments), [_enrollment(n) for n in range(1000, 1300)])
+        connection.execute(insert(messages), [_due(n) for n in range(1000, 1300)])
+    result = engine.run("30m", concurrency=2, limit=4)
+    assert {mail.to for mail in engine.provider.given} == {
+        "greedy@example.com",
+        *(f"shopper{n}@example.com" for n in range(3)),
+    }
+    assert result.sent.sent == 4
+    assert result.sent.deferred.total() <= 4
+
+
+def _cart(n: int) -> dict[str, Any]:
+    times = {
+        name: at("-10m") for name in ("first_activity_at", "last_activity_at", "abandoned_at", "first_abandoned_at")
+    }
+    about = {"channel": "website", "contact_id": 1000, "currency": "EUR", "total_minor": 100, "total_given": True}
+    more = {"is_empty": False, "fingerprint": "", "status": "abandoned"}
+    return {"id": n, "store": f"store-{n}", "external_id": "c"} | times | about | more
+
+
+def _enrollment(n: int) -> dict[str, Any]:
+    about = {"sequence": "cart-recovery", "status": "live", "enrolled_at": at("0m")}
+    return {"id": n, "cart_id": n, "contact_id": 1000, "store": f"store-{n}"} | about
+
+
+def _due(n: int) -> dict[str, Any]:
+    about = {"contact_id": 1000, "step": "reminder", "state": "scheduled"}
+    return {"enrollment_id": n, "due_at": at("20m"), "attempt_at": at("20m")} | about

@@ -1,0 +1,92 @@
+"""What an operator may say of messages that are unknown, and what follows."""
+
+from pathlib import Path
+
+import pytest
+
+from cartctl.jobs import resolve
+from cartctl.mail.message import Accepted, Answer, OutgoingMessage, Unknown
+from cartctl.store.database import EngineDatabase
+from tests.jobs.engine import Engine
+from tests.shop import at, cart, order
+
+
+def lost(_mail: OutgoingMessage) -> Answer:
+    return Unknown("no answer in time")
+
+
+def taken(_mail: OutgoingMessage) -> Answer:
+    return Accepted("r")
+
+
+@pytest.fixture
+def engine(db: EngineDatabase, tmp_path: Path) -> Engine:
+    """A shop whose first message is unknown."""
+    engine = Engine(db, tmp_path)
+    engine.provider.answer = lost
+    engine.carts(cart())
+    engine.run("30m")
+    engine.provider.answer = taken
+    return engine
+
+
+def test_accepted_is_final(engine: Engine) -> None:
+    result = resolve.accept(engine.database, [1], now=at("1h"))
+    assert (result.resolved, result.refused) == ([1], {})
+    assert engine.states == [("reminder", "accepted", "operator"), ("urgency", "scheduled", "")]
+    assert engine.transitions(1)[-1] == ("unknown", "accepted", "operator")
+    again = resolve.accept(engine.database, [1], now=at("1h"))
+    assert again.refused == {1: "it is accepted, not unknown"}
+
+
+def test_a_retry_sends_it_and_the_next_step_waits_for_it(engine: Engine) -> None:
+    result = resolve.retry(engine.database, [1], rules=engine.rules, now=at("1h"))
+    assert result.resolved == [1]
+    assert engine.states == [("reminder", "scheduled", "operator"), ("urgency", "cancelled", "earlier-step")]
+    engine.run("1h")
+    assert engine.states[0] == ("reminder", "accepted", "")
+    assert engine.states[1][:2] == ("urgency", "scheduled")
+    for tick in ("24h", "48h"):
+        engine.run(tick)
+    assert [mail.step for mail in engine.provider.given] == ["reminder", "reminder", "urgency", "offer"]
+    assert engine.live == ["finished"]
+
+
+def test_the_last_step_may_be_tried_again_too(engine: Engine) -> None:
+    engine.run("24h")
+    engine.provider.answer = lost
+    engine.run("48h")
+    assert engine.live == ["finished"]
+    engine.provider.answer = taken
+    assert resolve.retry(engine.database, [3], rules=engine.rules, now=at("49h")).resolved == [3]
+    assert engine.live == ["live"]
+    engine.run("49h")
+    assert engine.states[2] == ("offer", "accepted", "")
+    assert engine.live == ["finished"]
+
+
+def refusal(engine: Engine, when: str) -> str:
+    before = engine.states
+    result = resolve.retry(engine.database, [1], rules=engine.rules, now=at(when))
+    assert result.resolved == []
+    assert engine.states == before
+    return result.refused[1]
+
+
+def test_no_retry_after_a_later_step(engine: Engine) -> None:
+    engine.run("24h")
+    assert refusal(engine, "24h10m") == "a later step has been sent"
+
+
+def test_no_retry_past_grace(engine: Engine) -> None:
+    assert refusal(engine, "24h31m") == "it is past its grace: the shopper would wonder"
+
+
+def test_no_retry_after_a_purchase(engine: Engine) -> None:
+    engine.orders(order(placed="40m", cart_id="c-1"), when="50m")
+    assert refusal(engine, "1h") == "its sequence has stopped (purchased)"
+
+
+def test_no_retry_of_what_is_not_there(engine: Engine) -> None:
+    result = resolve.retry(engine.database, [99, 2], rules=engine.rules, now=at("1h"))
+    assert result.refused == {99: "there is no such message", 2: "it is scheduled, not unknown"}

@@ -1,0 +1,360 @@
+"""A shop in which anything may happen in any order, and what must hold whatever does.
+
+Hypothesis makes up the days: carts, orders, refusals, providers that fail in every way, runs that die or meet. The
+model beside the engine keeps only what the outside world knows: what the provider was handed, and what it took.
+"""
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from sqlalchemy import select
+
+from cartctl.domain.decide import TimeRules
+from cartctl.domain.messages import OPEN, TRANSITIONS, MessageState
+from cartctl.domain.times import QuietHours, zone_named
+from cartctl.jobs import resolve
+from cartctl.mail.message import Accepted, Answer, OutgoingMessage, Rejected, Throttled, Unavailable, Unknown
+from cartctl.store import contacts
+from cartctl.store.database import EngineDatabase, open_database
+from cartctl.store.tables import carts, enrollments, message_transitions, messages, metadata
+from cartctl.store.tables import contacts as contacts_table
+from tests.jobs.engine import HASHING_KEY, RULES, Engine, Killed, Provider
+from tests.shop import at, cart, order
+
+S = MessageState
+ZONES = ("America/New_York", "Europe/Berlin", "Australia/Lord_Howe")
+"""One of each shopper. The last sets its clocks by half an hour."""
+STARTS = {"a quiet week": 0, "clocks forward in America": 5, "in Europe": 26, "back in Europe": 236, "back there": 243}
+"""Days after T0 (2 March 2026)."""
+ANSWERS = ("accept", "accept and lose", "lose", "refuse", "throttle", "unreachable")
+POINTS = ("after-claim", "after-render", "in-turn", "after-gate", "after-answer", "before-settle", "after-settle")
+SETTINGS = settings(
+    max_examples=30,
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+)
+
+
+class Inline(Executor):
+    """Does everything at once and in its order, so that an example can be told again."""
+
+    def submit(self, fn: Callable[..., Any], /, *arguments: Any, **options: Any) -> Future[Any]:
+        future: Future[Any] = Future()
+        try:
+            future.set_result(fn(*arguments, **options))
+        except BaseException as error:  # noqa: BLE001 - as a thread pool does it
+            future.set_exception(error)
+        return future
+
+
+@dataclass
+class Filled:
+    """A cart as the shop knows it."""
+
+    shopper: int
+    seen: int
+    bought_at: int | None = None
+
+
+class Shopping(RuleBasedStateMachine):
+    """The engine, and the world around it. `minute` is the time, in minutes after T0."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.opened = opened()
+        self.database, folder = self.opened.__enter__()
+        self.engine = Engine(self.database, folder, Provider(self.answer))
+        self.engine.executor = Inline
+        self.minute = 0
+        self.carts: dict[str, Filled] = {}
+        self.refused: set[int] = set()
+        self.taken: list[int] = []
+        self.reached: list[tuple[int, int, datetime]] = []
+        """(message, shopper, time) of everything that may be in a mailbox."""
+        self.plan: list[str] = []
+        self.inner = False
+        self.wrong: list[AssertionError] = []
+
+    def teardown(self) -> None:
+        """Draining leaves nothing in hand."""
+        self.plan, self.inner = [], False
+        for minutes in (6, 70, 70):
+            self.minute += minutes
+            self.engine.run(self.now)
+        with self.database.read() as connection:
+            states = set(connection.execute(select(messages.c.state)).scalars())
+        assert not states & {S.CLAIMED, S.SENDING}
+        self.opened.__exit__(None, None, None)
+
+    @property
+    def now(self) -> str:
+        return f"{self.minute}m"
+
+    @initialize(start=st.sampled_from(list(STARTS)), quiet=st.sampled_from(["22:00-08:00", "01:30-03:15", ""]))
+    def begin(self, start: str, quiet: str) -> None:
+        self.minute = STARTS[start] * 24 * 60
+        self.time = replace(RULES.time, cap=3, quiet_hours=QuietHours.parse(quiet) if quiet else None)
+        self.engine.rules = replace(RULES, time=self.time)
+
+    # What shoppers do
+
+    @rule(shopper=st.integers(0, 2), ago=st.sampled_from([0, 5, 40, 600, 2400, 5000]))
+    def fill_a_cart(self, shopper: int, ago: int) -> None:
+        """A first cart, or one more; the export may come late."""
+        self._touch(f"c-{len(self.carts)}", shopper, max(0, self.minute - ago))
+
+    @precondition(lambda self: self.carts)
+    @rule(number=st.integers(0, 30))
+    def come_back(self, number: int) -> None:
+        name = self._some_cart(number)
+        self._touch(name, self.carts[name].shopper, self.minute)
+
+    def _touch(self, name: str, shopper: int, seen: int) -> None:
+        known = self.carts.get(name)
+        bought = known.bought_at if known and known.bought_at is not None and seen - known.bought_at <= 60 else None
+        self.carts[name] = Filled(shopper, max(seen, known.seen if known else 0), bought)
+        email, zone = f"shopper{shopper}@example.com", ZONES[shopper]
+        self.engine.carts(cart(name, seen=f"{seen}m", email=email, timezone=zone, product_name=name), when=self.now)
+
+    @precondition(lambda self: self.carts)
+    @rule(number=st.integers(0, 30), late=st.booleans())
+    def buy(self, number: int, late: bool) -> None:
+        """The order names the cart. A late one was placed a while ago, and after the cart was last touched."""
+        name = self._some_cart(number)
+        filled = self.carts[name]
+        placed = max(filled.seen, self.minute - 45) if late else self.minute
+        filled.bought_at = placed
+        row = order(f"o-{name}-{self.minute}", placed=f"{placed}m", cart_id=name)
+        self.engine.orders(row, when=self.now)
+
+    @rule(shopper=st.integers(0, 2))
+    def unsubscribe(self, shopper: int) -> None:
+        hash_ = contacts.email_hash(HASHING_KEY, f"shopper{shopper}@example.com")
+        with self.database.write() as connection:
+            contacts.suppress(connection, hash_, scope="all", reason="unsubscribed", at=at(self.now))
+        self.refused.add(shopper)
+
+    def _some_cart(self, number: int) -> str:
+        return list(self.carts)[number % len(self.carts)]
+
+    # What the shop does
+
+    @rule(minutes=st.sampled_from([1, 5, 29, 30, 60, 360, 719, 1440, 2880]))
+    def clock_on(self, minutes: int) -> None:
+        self.minute += minutes
+
+    @rule(keep=st.sampled_from([("reminder", "urgency", "offer"), ("reminder", "offer"), ("urgency",)]))
+    def edit_the_sequence(self, keep: tuple[str, ...]) -> None:
+        sequence = RULES.sequences["cart-recovery"]
+        edited = replace(sequence, steps=tuple(step for step in sequence.steps if step.key in keep))
+        self.engine.rules = replace(self.engine.rules, sequences={"cart-recovery": edited})
+
+    @rule(plan=st.lists(st.sampled_from(ANSWERS), max_size=6), concurrency=st.integers(1, 4))
+    def run(self, plan: list[str], concurrency: int) -> None:
+        self._run(plan, concurrency)
+
+    def _run(self, plan: list[str], concurrency: int) -> None:
+        self.plan = list(plan)
+        self.engine.run(self.now, concurrency=concurrency)
+
+    @rule(
+        minutes=st.sampled_from([30, 61, 720, 1440, 1441]),
+        plan=st.lists(st.sampled_from(ANSWERS), max_size=2),
+        concurrency=st.integers(1, 4),
+    )
+    def time_passes(self, minutes: int, plan: list[str], concurrency: int) -> None:
+        """What mostly happens: the next run that has something to do."""
+        self.minute += minutes
+        self._run(plan, concurrency)
+
+    @rule(plan=st.lists(st.sampled_from(ANSWERS), max_size=6))
+    def two_runs_interleaved(self, plan: list[str]) -> None:
+        self.plan, self.inner = list(plan), True
+        self.engine.run(self.now, concurrency=2)
+        self.inner = False
+
+    @rule(
+        point=st.sampled_from(POINTS),
+        nth=st.sampled_from([1, 1, 2]),
+        minutes=st.sampled_from([31, 720, 1440, 0]),
+        plan=st.lists(st.sampled_from(ANSWERS), max_size=2),
+    )
+    def die(self, point: str, nth: int, minutes: int, plan: list[str]) -> None:
+        """Mostly when there is something to do."""
+        self.minute += minutes
+        self.plan = list(plan)
+        visits = iter(range(1, 1000))
+
+        def reached(name: str) -> None:
+            if name == point and next(visits) == nth:
+                raise Killed
+
+        with suppress(Killed):
+            self.engine.run(self.now, concurrency=2, at=reached)
+
+    @rule(number=st.integers(0, 30))
+    def resolve_an_unknown(self, number: int) -> None:
+        """The operator looks at the provider's log and says what is true."""
+        with self.database.read() as connection:
+            ids = list(connection.execute(select(messages.c.id).where(messages.c.state == S.UNKNOWN)).scalars())
+        if not ids:
+            return
+        id_ = ids[number % len(ids)]
+        if id_ in self.taken:
+            assert resolve.accept(self.database, [id_], now=at(self.now)).resolved == [id_]
+        elif resolve.retry(self.database, [id_], rules=self.engine.rules, now=at(self.now)).resolved:
+            self.reached = [each for each in self.reached if each[0] != id_]
+
+    # What the provider does
+
+    def answer(self, mail: OutgoingMessage) -> Answer:
+        """Look at what arrives, then do as planned."""
+        shopper = int(mail.to.removeprefix("shopper").partition("@")[0])
+        try:
+            self._look(mail, shopper)
+        except AssertionError as error:  # the loop would take it for a fault of the transport
+            self.wrong.append(error)
+        what = self.plan.pop(0) if self.plan else "accept"
+        if what in ("accept", "accept and lose"):
+            self.taken.append(mail.id)
+        if what in ("accept", "accept and lose", "lose"):
+            self.reached.append((mail.id, shopper, at(self.now)))
+        if self.inner:
+            self.inner = False
+            self.engine.run(self.now, concurrency=2)
+        answers: dict[str, Answer] = {
+            "accept": Accepted(f"receipt-{mail.id}"),
+            "refuse": Rejected("400"),
+            "throttle": Throttled(wait=timedelta(minutes=3)),
+            "unreachable": Unavailable("no connection"),
+        }
+        return answers.get(what, Unknown("answer 503"))
+
+    def _look(self, mail: OutgoingMessage, shopper: int) -> None:
+        """Nothing after a purchase or a refusal, nothing in quiet hours, nothing too soon, not too much."""
+        with self.database.read() as connection:
+            statement = (
+                select(carts.c.external_id)
+                .join(enrollments, enrollments.c.cart_id == carts.c.id)
+                .join(messages, messages.c.enrollment_id == enrollments.c.id)
+            )
+            name = connection.execute(statement.where(messages.c.id == mail.id)).scalar_one()
+        assert self.carts[name].bought_at is None
+        assert shopper not in self.refused
+        now = at(self.now)
+        rules: TimeRules = self.time
+        assert rules.quiet_hours is None or not rules.quiet_hours.holds(now, zone_named(ZONES[shopper]))
+        step = RULES.sequences["cart-recovery"].step(mail.step)
+        assert step is not None
+        before = sorted(when for id_, other, when in self.reached if other == shopper and id_ != mail.id)
+        gap = rules.min_gap if step.min_gap is None else step.min_gap
+        assert not before or now >= before[-1] + gap
+        assert len([when for when in before if when > now - rules.cap_window]) < rules.cap
+
+    # What always holds
+
+    @invariant()
+    def nothing_was_handed_over_that_should_not_have_been(self) -> None:
+        for error in self.wrong:
+            raise error
+
+    @invariant()
+    def nothing_was_taken_twice(self) -> None:
+        assert len(self.taken) == len(set(self.taken))
+
+    @invariant()
+    def every_transition_is_legal(self) -> None:
+        with self.database.read() as connection:
+            rows = connection.execute(select(message_transitions).order_by(message_transitions.c.id)).all()
+        state: dict[int, str] = {}
+        for row in rows:
+            assert row.from_state == state.get(row.message_id, ""), "each begins where the last one ended"
+            assert not row.from_state or MessageState(row.to_state) in TRANSITIONS[MessageState(row.from_state)]
+            state[row.message_id] = row.to_state
+
+    @invariant()
+    def a_live_enrollment_has_one_open_message(self) -> None:
+        with self.database.read() as connection:
+            rows = connection.execute(select(enrollments.c.id, enrollments.c.status)).all()
+            opened = connection.execute(
+                select(messages.c.enrollment_id, messages.c.state).where(messages.c.state.in_([*OPEN]))
+            ).all()
+        for id_, status in rows:
+            states = [state for owner, state in opened if owner == id_]
+            assert len(states) == 1 if status == "live" else set(states) <= {S.SENDING}
+
+    @invariant()
+    def what_is_due_is_due_outside_quiet_hours(self) -> None:
+        quiet = getattr(self, "time", RULES.time).quiet_hours
+        if quiet is None:
+            return
+        with self.database.read() as connection:
+            rows = connection.execute(
+                select(messages.c.due_at, contacts_table.c.email_normalised)
+                .join(contacts_table, contacts_table.c.id == messages.c.contact_id)
+                .where(messages.c.state == S.SCHEDULED, messages.c.reason != "one-per-run")
+            ).all()
+        for due_at, email in rows:
+            assert not quiet.holds(due_at, zone_named(ZONES[int(email.removeprefix("shopper").partition("@")[0])]))
+
+
+@contextmanager
+def on_sqlite() -> Iterator[tuple[EngineDatabase, Path]]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "cartctl.db"
+        shutil.copy(empty_file(), path)
+        database = open_database(f"sqlite:///{path}")
+        yield database, Path(folder)
+        database.close()
+
+
+@lru_cache
+def empty_file() -> Path:
+    """A database with the schema, to be copied: making one takes longer than an example."""
+    path = Path(tempfile.mkdtemp()) / "empty.db"
+    open_database(f"sqlite:///{path}").close()
+    return path
+
+
+opened: Callable[[], Any] = on_sqlite
+
+
+def test_on_sqlite() -> None:
+    run_state_machine_as_test(Shopping, settings=SETTINGS)
+
+
+def test_on_postgresql(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    database = open_database(postgres_url)
+
+    @contextmanager
+    def on_postgresql() -> Iterator[tuple[EngineDatabase, Path]]:
+        with database.write() as connection:
+            names = ", ".join(table.name for table in metadata.sorted_tables)
+            connection.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY")
+        with tempfile.TemporaryDirectory() as folder:
+            yield database, Path(folder)
+
+    monkeypatch.setitem(globals(), "opened", on_postgresql)
+    fewer = settings(SETTINGS, max_examples=4)
+    run_state_machine_as_test(Shopping, settings=fewer)
+    database.close()
