@@ -179,7 +179,7 @@ def keys_and_defaults(kind: Any, values: Any, prefix: str = "") -> Iterator[tupl
             yield from keys_and_defaults(type(value), value, f"{key}.")
         elif typing.get_origin(field.type) is dict:
             inner = typing.get_args(field.type)[1]
-            if inner is str:
+            if not (isinstance(inner, type) and issubclass(inner, msgspec.Struct)):
                 yield f"{key}.NAME", None
             else:
                 yield from keys_and_defaults(inner, inner(), f"{key}.NAME.")

@@ -73,6 +73,14 @@ class CartSnapshot:
     first_seen_at: datetime | None = None
     """The earliest time that any sighting names."""
     items: tuple[Item, ...] = ()
+    former: frozenset[tuple[str, str]] = frozenset()
+    """`email`, `phone`, `checkout_token` or `cart_token` and its value, of other sightings: purchases may bear them."""
+
+    @property
+    def identities(self) -> frozenset[tuple[str, str]]:
+        """What this sighting itself can be found by, in the same shape."""
+        own = {name: getattr(self, name) for name in ("email", "phone", "checkout_token", "cart_token")}
+        return frozenset((name, value) for name, value in own.items() if value)
 
     @property
     def worth(self) -> Decimal:
@@ -140,7 +148,8 @@ def newest_consent(signals: Iterable[tuple[Consent, datetime]]) -> tuple[Consent
 _MERGED = tuple(
     field.name
     for field in fields(CartSnapshot)
-    if field.name not in ("external_id", "updated_at", "created_at", "items", "consent", "said", "first_seen_at")
+    if field.name
+    not in ("external_id", "updated_at", "created_at", "items", "consent", "said", "first_seen_at", "former")
 )
 
 

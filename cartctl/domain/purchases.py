@@ -43,6 +43,8 @@ class CartIdentity:
     """When the cart was filled anew: later orders belong to its next generation."""
     first_detected: datetime | None = None
     """When it was first abandoned, if detection saw that; None before."""
+    former: frozenset[tuple[str, str]] = frozenset()
+    """`contact_id`, `phone`, `checkout_token` or `cart_token`, and its value, that other sightings of it showed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,11 +102,18 @@ def names(purchase: Purchase, cart: CartIdentity) -> bool:
         _same(purchase.cart_ref, cart.external_id)
         or _same(purchase.checkout_token, cart.checkout_token)
         or _same(purchase.cart_token, cart.cart_token)
+        or ("checkout_token", purchase.checkout_token) in cart.former
+        or ("cart_token", purchase.cart_token) in cart.former
     )
 
 
 def _is_shopper(purchase: Purchase, cart: CartIdentity) -> bool:
-    return _same(purchase.contact_id, cart.contact_id) or _same(purchase.phone, cart.phone)
+    return (
+        _same(purchase.contact_id, cart.contact_id)
+        or _same(purchase.phone, cart.phone)
+        or ("contact_id", str(purchase.contact_id)) in cart.former
+        or ("phone", purchase.phone) in cart.former
+    )
 
 
 def _same(one: str | int | None, other: str | int | None) -> bool:

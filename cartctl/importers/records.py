@@ -86,6 +86,8 @@ class OrderLine:
     order: OrderRecord | None
     line_amount: Decimal | None = None
     delivery: Delivery | None = None
+    notes: tuple[str, ...] = ()
+    """What of this row could not be read and was left out, without data: told once a file, as a `Note` is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +121,8 @@ Line = CartLine | CartBlock | OrderLine | RowError | Ignored | Note
 def assemble_cart(lines: Sequence[CartLine]) -> CartSnapshot | list[RowError]:
     """Make one cart of all its lines, in whichever order they come. The newest `updated_at` wins.
 
-    Rows with an older `updated_at` show an older state of the cart: they only tell when it was created, what an order
-    may name where the newest says nothing, and what was said about mail, under the address it was said with.
+    Rows with an older `updated_at` show an older state of the cart: they only tell when it was created, what else an
+    order may name, and what was said about mail, under the address it was said with.
     """
     heads = [(line, line.cart) for line in lines if line.cart is not None]
     if not heads:
@@ -132,14 +134,8 @@ def assemble_cart(lines: Sequence[CartLine]) -> CartSnapshot | list[RowError]:
     items += merged.items
     items += [item for line, _ in current if line.change == 0 for item in line.items]
     items += [item for line in lines if line.cart is None for item in line.items]
-    latest_first = sorted(
-        (cart for _, cart in heads), key=lambda cart: (cart.updated_at, cart.phone or ""), reverse=True
-    )
     cart = replace(
         merged,
-        phone=merged.phone or next((cart.phone for cart in latest_first if cart.phone), None),
-        checkout_token=merged.checkout_token or max(cart.checkout_token for cart in latest_first),
-        cart_token=merged.cart_token or max(cart.cart_token for cart in latest_first),
         items=in_display_order(items),
         created_at=min((cart.created_at for _, cart in heads if cart.created_at), default=None),
         said=tuple(
@@ -152,6 +148,7 @@ def assemble_cart(lines: Sequence[CartLine]) -> CartSnapshot | list[RowError]:
             )
         ),
         first_seen_at=min(cart.created_at or cart.updated_at for _, cart in heads),
+        former=frozenset().union(*(cart.identities for _, cart in heads)) - merged.identities,
     )
     if cart.worth > MAX_WORTH:
         return [RowError(line.row, "total", f"the cart is worth {cart.worth}: absurd") for line in lines]

@@ -1,6 +1,6 @@
 """Carts: what imports write, and what detection asks for."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -12,8 +12,8 @@ from cartctl.domain.money import Money
 from cartctl.domain.purchases import opens_new_generation
 from cartctl.store import contacts, enrollments
 from cartctl.store.fingerprints import fingerprint, price_minor
-from cartctl.store.sql import chunks
-from cartctl.store.tables import UtcTime, cart_items, carts
+from cartctl.store.sql import chunks, insert_missing
+from cartctl.store.tables import UtcTime, cart_aliases, cart_items, carts
 from cartctl.store.tables import contacts as contacts_table
 from cartctl.store.tables import orders as orders_table
 
@@ -44,6 +44,7 @@ def save(
     """
     saved = Saved()
     emails = {cart.email for cart in snapshots if cart.email} | {said[0] for cart in snapshots for said in cart.said}
+    emails |= {value for cart in snapshots for name, value in cart.former if name == "email"}
     people = dict(contacts.ensure(connection, emails))
     signals = [(people[email], consent, at) for cart in snapshots for email, consent, at in cart.said]
     contacts.hear_consent(connection, signals, source=source)
@@ -53,6 +54,7 @@ def save(
         snapshots = [cart for cart in snapshots if cart.external_id not in known]
     fresh: list[tuple[CartSnapshot, int, datetime | None]] = []
     changed: list[tuple[CartSnapshot, Row[Any]]] = []
+    told = {cart.external_id: _known_as(cart, people) for cart in snapshots}
     for cart in snapshots:
         row = known.get(cart.external_id)
         if row is None:
@@ -77,7 +79,34 @@ def save(
     updated = _update(connection, changed, people, now=now)
     saved.updated = len(updated)
     saved.unchanged += len(changed) - len(updated)
-    return saved, touched + updated
+    touched += updated
+    for _, row in changed:
+        told[row.external_id] |= _row_known_as(row)
+    return saved, [*touched, *sorted(_keep_aliases(connection, store, told) - set(touched))]
+
+
+def _keep_aliases(connection: Connection, store: str, told: Mapping[str, set[tuple[str, str]]]) -> set[int]:
+    """Note what carts were known by and their newest sighting does not show; return the ids of such carts."""
+    rows = _latest(connection, store, list(told))
+    former = [
+        {"cart_id": row.id, "kind": kind, "value": value}
+        for external_id, row in rows.items()
+        for kind, value in sorted(told[external_id] - _row_known_as(row))
+    ]
+    insert_missing(connection, cart_aliases, former, ["cart_id", "kind", "value"])
+    return {alias["cart_id"] for alias in former}
+
+
+def _known_as(cart: CartSnapshot, people: Mapping[str, int]) -> set[tuple[str, str]]:
+    return {
+        ("contact_id", str(people[value])) if name == "email" else (name, value)
+        for name, value in cart.identities | cart.former
+    }
+
+
+def _row_known_as(row: Row[Any]) -> set[tuple[str, str]]:
+    names = ("contact_id", "phone", "checkout_token", "cart_token")
+    return {(name, str(value)) for name in names if (value := row._mapping[name])}  # noqa: SLF001 - its public name
 
 
 def _latest(connection: Connection, store: str, external_ids: Sequence[str]) -> dict[str, Row[Any]]:
@@ -124,27 +153,23 @@ def _insert(
 def _update(
     connection: Connection, changed: Sequence[tuple[CartSnapshot, Row[Any]]], people: Any, *, now: datetime
 ) -> list[int]:
-    """Write what is newer; an older sighting may still tell when the cart was created, and what an order may name."""
+    """Write what is newer; an older sighting may still tell when the cart was created."""
     newer: list[tuple[int, CartSnapshot]] = []
     rows: list[dict[str, Any]] = []
     births: list[dict[str, Any]] = []
     back: list[int] = []
     for cart, row in changed:
-        is_newer = _is_newer(cart, row)
-        first_choice, second_choice = (cart, row) if is_newer else (row, cart)
-        kept = {name: getattr(first_choice, name) or getattr(second_choice, name) for name in _KEPT}
-        if is_newer:
+        if _is_newer(cart, row):
             newer.append((row.id, cart))
-            columns = _columns(cart, people) | kept
+            columns = _columns(cart, people)
             touched = cart.updated_at > row.last_activity_at or columns["contact_id"] != row.contact_id
             if touched and row.status in (CartStatus.ABANDONED, CartStatus.EXPIRED):
                 back.append(row.id)
             rows.append({f"new_{name}": value for name, value in columns.items()} | {"cart": row.id})
         birth = min((at for at in (cart.created_at, row.created_at) if at), default=None)
         first = min(_first_seen(cart), row.first_activity_at)
-        before = (row.created_at, row.first_activity_at, *(getattr(row, name) for name in _KEPT))
-        if row.generation == 1 and (birth, first, *kept.values()) != before:
-            births.append({"cart": row.id, "birth": birth, "first": first} | {f"new_{n}": v for n, v in kept.items()})
+        if row.generation == 1 and (birth, first) != (row.created_at, row.first_activity_at):
+            births.append({"cart": row.id, "birth": birth, "first": first})
     if rows:
         names = [name.removeprefix("new_") for name in rows[0] if name != "cart"]
         statement = update(carts).where(carts.c.id == bindparam("cart"))
@@ -155,20 +180,11 @@ def _update(
     if births:
         statement = update(carts).where(carts.c.id == bindparam("cart"))
         connection.execute(
-            statement.values(
-                created_at=bindparam("birth"),
-                first_activity_at=bindparam("first"),
-                **{name: bindparam(f"new_{name}") for name in _KEPT},
-            ),
-            births,
+            statement.values(created_at=bindparam("birth"), first_activity_at=bindparam("first")), births
         )
     _reactivate(connection, back, now=now)
     known = {id_ for id_, _ in newer}
     return [id_ for id_, _ in newer] + [birth["cart"] for birth in births if birth["cart"] not in known]
-
-
-_KEPT = ("phone", "checkout_token", "cart_token")
-"""What a newer sighting does not erase by leaving it blank: an order that bears it still closes the cart."""
 
 
 def _first_seen(cart: CartSnapshot) -> datetime:

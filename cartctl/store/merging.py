@@ -18,6 +18,8 @@ from cartctl.store.tables import to_micros
 
 _MAX_WORTH = 10**13
 """In minor units. A cart or order worth more is looked at in Python, which may find it absurd."""
+_HALF = 2**31
+"""Digests are added up in halves: those of a million rows that bear one cart's id would pass the largest integer."""
 
 _TABLES = {
     "cart_keys": "key TEXT PRIMARY KEY, head INTEGER, quantity BIGINT, worth BIGINT, contents BIGINT, plain BOOLEAN",
@@ -30,7 +32,9 @@ _TABLES = {
 
 _CART_KEYS = f"""
 INSERT INTO cart_keys (key, head, quantity, worth, contents, plain)
-SELECT key, MIN(CASE WHEN digest IS NOT NULL THEN row END), SUM(quantity), SUM(worth), SUM(contents),
+SELECT key, MIN(CASE WHEN digest IS NOT NULL THEN row END), SUM(quantity), SUM(worth),
+       CASE WHEN SUM(lines) <= {fingerprints.MAX_LINES}
+            THEN SUM(contents / {_HALF}) * {_HALF} + SUM(contents % {_HALF}) END,
        COUNT(digest) = COUNT(*)
        AND MIN(digest) = MAX(digest)
        AND MIN(external_id) = MAX(external_id)
@@ -104,7 +108,7 @@ INSERT INTO carts (
 SELECT :base + cart.row, :store, cart.external_id, 1, cart.channel, contacts.id, cart.phone, cart.checkout_token,
   cart.cart_token, cart.first_name, cart.last_name, cart.locale, cart.timezone, cart.currency,
   COALESCE(cart.total_minor, fresh.worth), cart.total_minor IS NOT NULL,
-  fresh.quantity = 0 AND COALESCE(cart.total_minor, fresh.worth) <= 0,
+  fresh.quantity = 0 AND COALESCE(cart.total_minor, fresh.worth) <= 0 AND cart.total IS NULL,
   cart.cart_url, cart.created_at,
   CASE WHEN cart.created_at < cart.updated_at THEN cart.created_at ELSE cart.updated_at END,
   cart.updated_at, CAST(cart.digest + fresh.contents AS TEXT), 'active'

@@ -82,12 +82,13 @@ def _columns(order: OrderRecord, row: Row[Any] | None, people: Any, not_purchase
         total = Money.of(order.total, currency).minor
     elif row is not None:  # this file does not tell the total: another one did, or will
         currency, total = row.currency, row.total_minor
-    net = max(0, total - Money.of(order.refunded, currency).minor) if bought else 0
+    refunded = Money.of(order.refunded, currency).minor
+    net = max(0, total - refunded) if bought else 0
     if row is not None and row.currency == currency:
         if not bought and row.is_purchase and row.total_given:
             total = max(total, row.total_minor)  # some exports set a cancelled order's total to nothing
         if order.updated_at is None and row.total_given:  # nothing says it is newer: what was taken back stays so
-            net = min(net, row.net_minor)
+            net = min(net, max(0, total - max(refunded, row.total_minor - row.net_minor)))
             status = status if is_purchase(row.status, not_purchases) else row.status
     return {
         "channel": order.channel,
@@ -104,7 +105,7 @@ def _columns(order: OrderRecord, row: Row[Any] | None, people: Any, not_purchase
         "total_minor": total,
         "net_minor": net,
         "total_given": order.total is not None or bool(row and row.total_given),
-        "coupon": order.coupon,
+        "coupon": order.coupon or (row.coupon if row else ""),
         "placed_at": min(order.placed_at, row.placed_at) if row else order.placed_at,
         "updated_at": max((at for at in (order.updated_at, row.updated_at if row else None) if at), default=None),
     }

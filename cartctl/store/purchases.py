@@ -3,11 +3,11 @@
 `match` is called by every import that touches either side, and once more at the gate before a mail leaves.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, Select, String, and_, bindparam, select, text, update
+from sqlalchemy import Column, Connection, Row, Select, String, and_, bindparam, cast, select, text, update
 
 from cartctl.domain.carts import CartStatus
 from cartctl.domain.purchases import (
@@ -20,7 +20,7 @@ from cartctl.domain.purchases import (
 )
 from cartctl.store import enrollments
 from cartctl.store.sql import chunks
-from cartctl.store.tables import carts, orders
+from cartctl.store.tables import cart_aliases, carts, orders
 
 _LINKS = (
     (carts.c.contact_id, orders.c.contact_id),
@@ -30,6 +30,8 @@ _LINKS = (
     (carts.c.cart_token, orders.c.cart_token),
 )
 """What a cart and an order may have in common, column by column."""
+_FORMER = (orders.c.contact_id, orders.c.phone, orders.c.checkout_token, orders.c.cart_token)
+"""What a cart may have been known by before; its aliases are kept under the names of these columns."""
 _next = carts.alias("next_generation")
 _with_end = select(carts, _next.c.created_at.label("ended_at")).outerjoin(
     _next,
@@ -49,6 +51,16 @@ def carts_of_orders(connection: Connection, store: str, order_rows: Iterable[Row
     for cart_column, order_column in _LINKS:
         statement = select(carts.c.id).where(carts.c.store == store)
         found.update(row.id for row in _linked(connection, statement, cart_column, order_column, order_rows))
+    for column in _FORMER:
+        values = sorted({str(value) for row in order_rows if (value := row._mapping[column.name])})  # noqa: SLF001 - its public name
+        for chunk in chunks(values):
+            found.update(
+                connection.execute(
+                    select(cart_aliases.c.cart_id)
+                    .join(carts, carts.c.id == cart_aliases.c.cart_id)
+                    .where(carts.c.store == store, cart_aliases.c.kind == column.name, cart_aliases.c.value.in_(chunk))
+                ).scalars()
+            )
     return sorted(found)
 
 
@@ -67,7 +79,30 @@ def carts_to_look_at(connection: Connection, store: str, *, after_cart: int, aft
                 if isinstance(column.type, String) and column.name != "external_id":
                     statement = statement.where(column != text("''"))  # spelt out, as in the partial indexes
             found.update(connection.execute(statement).scalars())
+    for column in _FORMER:  # a new cart has none, or was saved by `carts.save`, whose carts are matched at once
+        statement = (
+            select(carts.c.id)
+            .distinct()
+            .join(cart_aliases, cart_aliases.c.cart_id == carts.c.id)
+            .join(orders, and_(orders.c.store == carts.c.store, cast(column, String) == cart_aliases.c.value))
+            .where(
+                carts.c.store == store,
+                orders.c.is_purchase,
+                orders.c.id > after_order,
+                cart_aliases.c.kind == column.name,
+            )
+        )
+        found.update(connection.execute(statement).scalars())
     return sorted(found)
+
+
+def _former(connection: Connection, cart_ids: Sequence[int]) -> dict[int, frozenset[tuple[str, str]]]:
+    """Return what each cart was known by before, as (kind, value)."""
+    found: dict[int, set[tuple[str, str]]] = {}
+    for chunk in chunks(list(cart_ids)):
+        for alias in connection.execute(select(cart_aliases).where(cart_aliases.c.cart_id.in_(chunk))):
+            found.setdefault(alias.cart_id, set()).add((alias.kind, alias.value))
+    return {cart_id: frozenset(aliases) for cart_id, aliases in found.items()}
 
 
 def _linked(
@@ -94,12 +129,13 @@ def match(connection: Connection, cart_ids: Sequence[int], rules: PurchaseRules,
 
 
 def _match_rows(connection: Connection, rows: list[Row[Any]], rules: PurchaseRules, *, now: datetime) -> list[int]:
-    candidates = _candidates(connection, rows)
+    former = _former(connection, [row.id for row in rows])
+    candidates = _candidates(connection, rows, former)
     closed: list[dict[str, Any]] = []
     affected_orders: set[int] = set()
     for row in rows:
-        cart = _identity(row)
-        purchase = closing_purchase(cart, candidates.of(row), slack=rules.slack)
+        cart = _identity(row, former)
+        purchase = closing_purchase(cart, candidates.of(row, cart.former), slack=rules.slack)
         if purchase is None:
             continue  # a cart that was closed once is never opened again by a second look
         # Looked at even where nothing changes: a later touch of one cart can move the credit from another.
@@ -129,28 +165,37 @@ class _Candidates:
     """Purchases by what they have in common with a cart: each cart is compared with its own few, not with all."""
 
     def __init__(self) -> None:
-        self._found: dict[tuple[str, str, str | int], dict[int, Purchase]] = {}
+        self._found: dict[tuple[str, str, str], dict[int, Purchase]] = {}
 
-    def add(self, store: str, link: str, value: str | int, purchase: Purchase) -> None:
-        self._found.setdefault((store, link, value), {})[purchase.order_id] = purchase
+    def add(self, order: Row[Any], link: str) -> None:
+        value = str(order._mapping[link])  # noqa: SLF001 - its public name
+        self._found.setdefault((order.store, link, value), {})[order.id] = _purchase(order)
 
-    def of(self, cart: Row[Any]) -> list[Purchase]:
+    def of(self, cart: Row[Any], former: frozenset[tuple[str, str]]) -> list[Purchase]:
         found: dict[int, Purchase] = {}
-        for cart_column, order_column in _LINKS:
-            value = cart._mapping[cart_column.name]  # noqa: SLF001 - its public name
-            found |= self._found.get((cart.store, order_column.name, value), {}) if value else {}
+        own = [(order_column.name, cart._mapping[cart_column.name]) for cart_column, order_column in _LINKS]  # noqa: SLF001 - its public name
+        for link, value in (*own, *former):
+            found |= self._found.get((cart.store, link, str(value)), {}) if value else {}
         return list(found.values())
 
 
-def _candidates(connection: Connection, rows: list[Row[Any]]) -> _Candidates:
+def _candidates(
+    connection: Connection, rows: list[Row[Any]], former: Mapping[int, frozenset[tuple[str, str]]]
+) -> _Candidates:
     """Return the purchases that have anything in common with these carts."""
     candidates = _Candidates()
     stores = sorted({row.store for row in rows})
     for cart_column, order_column in _LINKS:
         statement = select(orders).where(orders.c.store.in_(stores), orders.c.is_purchase)
         for row in _linked(connection, statement, order_column, cart_column, rows):
-            value = row._mapping[order_column.name]  # noqa: SLF001 - its public name
-            candidates.add(row.store, order_column.name, value, _purchase(row))
+            candidates.add(row, order_column.name)
+    for column in _FORMER:
+        texts = {value for aliases in former.values() for kind, value in aliases if kind == column.name}
+        values = sorted(int(text_) if column.name == "contact_id" else text_ for text_ in texts)
+        for chunk in chunks(values):
+            statement = select(orders).where(orders.c.store.in_(stores), orders.c.is_purchase, column.in_(chunk))
+            for row in connection.execute(statement):
+                candidates.add(row, column.name)
     return candidates
 
 
@@ -167,7 +212,7 @@ def _purchase(row: Row[Any]) -> Purchase:
     )
 
 
-def _identity(row: Row[Any]) -> CartIdentity:
+def _identity(row: Row[Any], former: Mapping[int, frozenset[tuple[str, str]]]) -> CartIdentity:
     return CartIdentity(
         external_id=row.external_id,
         checkout_token=row.checkout_token,
@@ -178,6 +223,7 @@ def _identity(row: Row[Any]) -> CartIdentity:
         last_activity_at=row.last_activity_at,
         ended_at=row.ended_at,
         first_detected=row.first_abandoned_at if row.detected_at else None,
+        former=former.get(row.id, frozenset()),
     )
 
 
@@ -202,12 +248,13 @@ def _credit(connection: Connection, order_ids: Sequence[int]) -> None:
     for chunk in chunks(list(order_ids)):
         purchases = {row.id: _purchase(row) for row in connection.execute(select(orders).where(orders.c.id.in_(chunk)))}
         rows = connection.execute(_with_end.where(carts.c.order_id.in_(chunk))).all()
+        former = _former(connection, [row.id for row in rows])
         winners: dict[int, Row[Any]] = {}
         for row in sorted(
             rows,
             key=lambda row: (
                 row.status == CartStatus.RECOVERED.value,
-                names(purchases[row.order_id], _identity(row)),
+                names(purchases[row.order_id], _identity(row, former)),
                 row.last_activity_at,
                 row.external_id,
                 row.generation,

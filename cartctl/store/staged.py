@@ -12,7 +12,7 @@ from cartctl.domain.money import Money
 from cartctl.store import fingerprints
 from cartctl.store.tables import from_micros, to_micros
 
-_MAX_WORTH = 10**13
+_MAX_WORTH = 10**11
 """In minor units. A run worth more is put together in Python, which has no largest integer."""
 
 _CART_COLUMNS = {

@@ -157,6 +157,16 @@ cart_items = Table(
     sqlite_with_rowid=False,
 )
 
+cart_aliases = Table(
+    "cart_aliases",
+    metadata,
+    Column("cart_id", ForeignKey("carts.id"), primary_key=True),
+    Column("kind", String(20), primary_key=True),
+    Column("value", String(200), primary_key=True),
+    comment="contact_id, phone and tokens that other sightings of a cart showed: a purchase that names one closes it",
+)
+Index("ix_cart_aliases_value", cart_aliases.c.value, cart_aliases.c.kind)
+
 orders = Table(
     "orders",
     metadata,

@@ -26,7 +26,7 @@ from tests.shop import T0, write_csv
 
 RULES = PurchaseRules(slack=timedelta(hours=1), idle_after=timedelta(minutes=30), not_purchases=frozenset({"failed"}))
 SLACK_MINUTES = 60
-PHONES = {"c-1": "+4915123456789", "c-2": "", "c-3": "+4915123456789"}
+CARTS = ("c-1", "c-2", "c-3")
 
 Row = Mapping[str, str]
 
@@ -61,7 +61,8 @@ def sighting(draw: st.DrawFn, cart_id: str, email: str, created: str) -> list[di
         "updated_at": minute(draw(st.integers(0, 300) | st.sampled_from([0, 30, 60]))),
         "created_at": created,
         "email": draw(st.sampled_from([email, email.upper()])),
-        "phone": PHONES[cart_id],
+        "phone": draw(st.sampled_from(["", "+4915123456789", "+4915100000000"])),
+        "checkout_token": draw(st.sampled_from(["", "", "t-1", "t-2"])),
         "currency": "EUR",
         "first_name": draw(st.sampled_from(["", "Anna", "Ann"])),
         "total": draw(st.sampled_from(["", "", "49.90"])),
@@ -73,13 +74,13 @@ def sighting(draw: st.DrawFn, cart_id: str, email: str, created: str) -> list[di
 
 @st.composite
 def cart_rows(draw: st.DrawFn) -> list[dict[str, str]]:
-    """Draw all rows of a few carts, each seen several times. A cart's address and time of creation stay the same."""
+    """Draw all rows of a few carts, each seen several times, by other names too. When it was created stays the same."""
     rows: list[dict[str, str]] = []
-    for cart_id in draw(st.sets(st.sampled_from(sorted(PHONES)), min_size=1)):
-        email = draw(st.sampled_from(["", "anna@example.com", "bea@example.com"]))
+    for cart_id in draw(st.sets(st.sampled_from(CARTS), min_size=1)):
         created = draw(st.sampled_from(["", minute(-30)]))
-        for some in draw(st.lists(sighting(cart_id, email, created), min_size=1, max_size=4)):
-            rows.extend(some)
+        for _ in range(draw(st.integers(1, 4))):
+            email = draw(st.sampled_from(["", "anna@example.com", "bea@example.com"]))
+            rows.extend(draw(sighting(cart_id, email, created)))
     return rows
 
 
@@ -93,6 +94,7 @@ def order_rows(draw: st.DrawFn) -> list[dict[str, str]]:
             "email": draw(st.sampled_from(["", "Anna@Example.com", "BEA@example.com"])),
             "phone": draw(st.sampled_from(["", "", "+49 1512 3456789"])),
             "cart_id": draw(st.sampled_from(["", "", "c-1", "c-2", "c-9"])),
+            "checkout_token": draw(st.sampled_from(["", "", "t-1", "t-2", "t-9"])),
             "currency": "EUR",
             "total": draw(st.sampled_from(["10.00", "49.90"])),
             "status": draw(st.sampled_from(["", "paid", "failed"])),
@@ -120,13 +122,13 @@ def filled_again(row: Row, rows: Sequence[Row], order: Row) -> bool:
     """Say whether the row shows a cart more than the slack after a purchase of that same cart."""
     if order["status"] == "failed" or row["updated_at"] <= _later(order["placed_at"]):
         return False
-    named = order["cart_id"] == row["cart_id"] and (not row["created_at"] or order["placed_at"] >= row["created_at"])
-    same = bool(row["email"]) and row["email"].lower() == order["email"].lower()
-    phone = bool(row["phone"]) and row["phone"] == order["phone"].replace(" ", "")
-    earlier = any(
-        other["cart_id"] == row["cart_id"] and other["updated_at"] <= _later(order["placed_at"]) for other in rows
-    )
-    return named or ((same or phone) and earlier)
+    seen = [other for other in rows if other["cart_id"] == row["cart_id"]]
+    created = not row["created_at"] or order["placed_at"] >= row["created_at"]
+    token = bool(order["checkout_token"]) and order["checkout_token"] in {other["checkout_token"] for other in seen}
+    named = created and (order["cart_id"] == row["cart_id"] or token)
+    email, phone = order["email"].lower(), order["phone"].replace(" ", "")
+    same = any((email and email == other["email"].lower()) or (phone and phone == other["phone"]) for other in seen)
+    return named or (same and any(other["updated_at"] <= _later(order["placed_at"]) for other in seen))
 
 
 def _later(moment: str) -> str:
@@ -234,3 +236,28 @@ def test_address_of_one_of_two_sightings_at_one_moment_is_kept(memory: EngineDat
     first, second = states(memory, tmp_path, one, two)
     assert first == second
     assert first["carts"]["c-1", 1]["email"] == "anna@example.com"
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "bears"),
+    [
+        ("checkout_token", ("t-z", "t-a", ""), {"checkout_token": "t-a"}),
+        ("checkout_token", ("t-z", "t-a", ""), {"checkout_token": "t-z"}),
+        ("phone", ("+4915123456789", "+4915100000000", ""), {"phone": "+4915123456789"}),
+        ("email", ("bea@example.com", "anna@example.com", "zoe@example.com"), {"email": "anna@example.com"}),
+        ("email", ("bea@example.com", "", ""), {"email": "Bea@example.com"}),
+    ],
+)
+def test_whatever_a_cart_was_once_known_by_closes_it_in_any_order(
+    memory: EngineDatabase, tmp_path: Path, column: str, values: tuple[str, ...], bears: dict[str, str]
+) -> None:
+    row = {"cart_id": "c-1", "email": "anna@example.com", "currency": "EUR", "product_name": "Mug", "unit_price": "9.00"}
+    sightings = [row | {"updated_at": minute(60 * n), column: value} for n, value in enumerate(values)]
+    files = [File("carts", f"{n}.csv", (sighting,)) for n, sighting in enumerate(sightings)]
+    order = {"order_id": "o-1", "placed_at": minute(150), "email": "other@example.com", "currency": "EUR"}
+    files.append(File("orders", "orders.csv", (order | bears,)))
+    found = [state_after(memory, played, tmp_path) for played in itertools.permutations(files)]
+    together = [File("carts", "all.csv", tuple(sightings)), files[-1]]
+    found += states(memory, tmp_path, *together)
+    assert {state["carts"]["c-1", 1]["order"] for state in found} == {"o-1"}
+    assert all(state == found[0] for state in found)

@@ -128,3 +128,41 @@ def test_ids_go_on_after_a_sweep(db: EngineDatabase, tmp_path: Path) -> None:
         carts.save(connection, "main", [snapshot], now=T0, slack=RULES.slack, source="x")
         assert connection.execute(select(func.count()).select_from(carts_table)).scalar() == 5
         assert connection.execute(select(func.count()).select_from(cart_items)).scalar() == 4
+
+
+def test_a_hundred_thousand_rows_of_one_id_are_one_cart(db: EngineDatabase, tmp_path: Path) -> None:
+    emptied(db)
+    path = tmp_path / "one.csv"
+    lines = (f"guest,{minute(0)},anna@example.com,Product {i},1,1.00,EUR\n" for i in range(100_000))
+    path.write_text("cart_id,updated_at,email,product_name,quantity,unit_price,currency\n" + "".join(lines))
+    options = Options(context=Context(store="main"), rejects_folder=tmp_path)
+    result = import_file(db, path, kind="carts", options=options, rules=RULES, now=T0)
+    assert (result.accepted, result.saved["carts"]["created"]) == (100_000, 1)
+    with db.read() as connection:
+        assert connection.execute(select(carts_table.c.total_minor)).scalars().all() == [10_000_000]
+
+
+def test_less_than_a_minor_unit_is_not_nothing(db: EngineDatabase, tmp_path: Path) -> None:
+    rows = (ROW | {"total": "0.004"}, ROW | {"cart_id": "c-2", "total": "0.00"})
+    in_one_sweep(db, [File("carts", "carts.csv", rows)], tmp_path)
+    with db.read() as connection:
+        empty = select(carts_table.c.is_empty).order_by(carts_table.c.external_id)
+        assert connection.execute(empty).scalars().all() == [False, True]
+
+
+def test_an_order_without_a_time_of_change_keeps_what_was_paid_back(db: EngineDatabase, tmp_path: Path) -> None:
+    """Nothing tells which of two files is newer: the total is that of the last, less all that was ever refunded."""
+    states = [("80.00", "0"), ("100.00", "30.00"), ("100.00", "0")]
+    for number, (total, refunded) in enumerate(states):
+        row = {"order_id": "o-1", "placed_at": minute(0), "email": "anna@example.com", "currency": "EUR"}
+        path = write_csv(tmp_path / f"orders-{number}.csv", row | {"total": total, "refunded": refunded})
+        import_file(
+            db,
+            path,
+            kind="orders",
+            options=Options(context=Context(store="main"), rejects_folder=tmp_path),
+            rules=RULES,
+            now=T0,
+        )
+    order = logical_state(db)["orders"]["o-1"]
+    assert (order["total_minor"], order["net_minor"]) == (10_000, 7_000)

@@ -22,6 +22,16 @@ def upgrade() -> None:
         _partial_index(f"ix_messages_{name}", "messages", columns, f"{columns[-1]} IS NOT NULL")
     _partial_index("ix_messages_receipt", "messages", ["receipt"], "receipt <> ''")
     op.create_table(
+        "cart_aliases",
+        sa.Column("cart_id", _ID, nullable=False),
+        sa.Column("kind", sa.String(length=20), nullable=False),
+        sa.Column("value", sa.String(length=200), nullable=False),
+        sa.ForeignKeyConstraint(["cart_id"], ["carts.id"], name=op.f("fk_cart_aliases_cart_id")),
+        sa.PrimaryKeyConstraint("cart_id", "kind", "value", name=op.f("pk_cart_aliases")),
+        comment="contact_id, phone and tokens that other sightings of a cart showed: a purchase that names one closes it",
+    )
+    op.create_index("ix_cart_aliases_value", "cart_aliases", ["value", "kind"], unique=False)
+    op.create_table(
         "events",
         sa.Column("id", _ID, nullable=False),
         sa.Column("content_hash", sa.String(length=64), nullable=False),
