@@ -37,9 +37,10 @@ def tick(
 
             def on_note(note: Note) -> None:
                 if dry_run or state.verbose:
-                    lines.append(_line(note, dry_run=dry_run, show_address=show_addresses and dry_run))
+                    line = _line(note, dry_run=dry_run, show_address=show_addresses and dry_run)
+                    told.append((note.message_id, line))
 
-            lines: list[str] = []
+            told: list[tuple[int, str]] = []
             result = run_due.run(
                 SendJob(
                     database=database,
@@ -54,6 +55,8 @@ def tick(
                     at=failpoint(os.environ),
                 )
             )
+    # By message, not by whichever answer came first: two runs of the same shop print the same.
+    lines = [line for _, line in sorted(told, key=lambda one: one[0])]
     for problem in result.sent.problems:
         complain(problem)
     if as_json:
