@@ -5,25 +5,21 @@ A relative path in the file counts from the file's folder (cron starts elsewhere
 """
 
 import hashlib
-import re
 import tempfile
 import tomllib
 import typing
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
-from cartctl.domain.money import check_currency
-from cartctl.domain.times import QuietHours, parse_duration, zone_named
 from cartctl.errors import ConfigurationError
+from cartctl.settings import Settings, Store, decode, wrong_values
 from cartctl.suggest import did_you_mean
 
 FILE_NAME = "cartctl.toml"
-MAX_STORE_NAME = 60
 COMMON_VARIABLES = {
     "DATABASE_URL": ("database",),
     "SENDGRID_API_KEY": ("sendgrid", "api_key"),
@@ -32,165 +28,6 @@ COMMON_VARIABLES = {
 }
 """Variables under the names that others give them too, with the keys they stand for."""
 _OWN_VARIABLES = {"CARTCTL_CONFIG", "CARTCTL_SECRET_KEYS"}
-
-
-class Secret:
-    """A text that shows itself only when asked by name."""
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        return self._value
-
-    def __repr__(self) -> str:
-        return "Secret('…')"
-
-    def __bool__(self) -> bool:
-        return bool(self._value)
-
-
-class Duration(timedelta):
-    """Written as `30m` or `48h`."""
-
-
-class Currency(str):
-    """An ISO 4217 code."""
-
-    __slots__ = ()
-
-
-class Country(str):
-    """An ISO 3166 code."""
-
-    __slots__ = ()
-
-
-class ZoneName(str):
-    """An IANA time zone."""
-
-    __slots__ = ()
-
-
-class Hours(str):
-    """A daily window, `22:00-08:00`."""
-
-    __slots__ = ()
-
-
-def _hours(**parts: int) -> Duration:
-    return Duration(**parts)
-
-
-class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename={"from_": "from"}):
-    """One table of the file."""
-
-
-class Abandonment(_Section, frozen=True):
-    idle_after: Duration = _hours(minutes=30)
-    max_age: Duration = _hours(hours=72)
-
-
-class PurchaseSettings(_Section, frozen=True):
-    slack: Duration = _hours(hours=1)
-    not_purchases: tuple[str, ...] = ("failed", "voided", "cancelled", "expired")
-
-
-class Sending(_Section, frozen=True):
-    concurrency: int = 16
-    lease: Duration = _hours(minutes=5)
-    timeout: Duration = _hours(seconds=20)
-    rate_per_second: float | None = None
-    min_gap: Duration = _hours(hours=12)
-    grace: Duration = _hours(hours=24)
-    cap: int = 5
-    cap_window: Duration = _hours(days=7)
-    quiet_hours: Hours | None = None
-
-
-class ConsentSettings(_Section, frozen=True):
-    require: Literal["none", "not-refused", "opt-in"] = "not-refused"
-
-
-class ReportSettings(_Section, frozen=True):
-    recovery_window: Duration = _hours(days=14)
-    attribution_window: Duration = _hours(days=5)
-
-
-class SendgridSettings(_Section, frozen=True):
-    api_key: Secret = Secret("")
-    host: str = "https://api.sendgrid.com"
-    sandbox: bool = False
-    ca_file: str | None = None
-
-
-class ResendSettings(_Section, frozen=True):
-    api_key: Secret = Secret("")
-    host: str = "https://api.resend.com"
-    ca_file: str | None = None
-
-
-class SmtpSettings(_Section, frozen=True):
-    host: str | None = None
-    port: int | None = None
-    security: Literal["starttls", "tls", "none"] = "starttls"
-    username: str | None = None
-    password: Secret = Secret("")
-    sandbox: bool = False
-    ca_file: str | None = None
-
-
-class TiktokSettings(_Section, frozen=True):
-    app_key: str | None = None
-    app_secret: Secret = Secret("")
-
-
-class TiktokChannel(_Section, frozen=True):
-    write_to_relay: bool = False
-
-
-class Channels(_Section, frozen=True):
-    tiktok: TiktokChannel = TiktokChannel()
-
-
-class Store(_Section, frozen=True):
-    hosts: tuple[str, ...] = ()
-    currency: Currency | None = None
-    timezone: ZoneName | None = None
-    country: Country | None = None
-    date_order: Literal["day-first", "month-first"] | None = None
-    brand: str | None = None
-    url: str | None = None
-
-
-class Settings(_Section, frozen=True):
-    """All of cartctl.toml. The README's configuration reference lists every key."""
-
-    transport: Literal["outbox", "sendgrid", "resend", "smtp"] = "outbox"
-    database: Secret = Secret("sqlite:///cartctl.db")
-    outbox: str = "outbox"
-    templates: str | None = None
-    base_url: str = "http://localhost:8000"
-    from_: str | None = None
-    reply_to: str | None = None
-    postal_address: str | None = None
-    timezone: ZoneName = ZoneName("UTC")
-    abandonment: Abandonment = Abandonment()
-    purchase: PurchaseSettings = PurchaseSettings()
-    sending: Sending = Sending()
-    consent: ConsentSettings = ConsentSettings()
-    report: ReportSettings = ReportSettings()
-    sendgrid: SendgridSettings = SendgridSettings()
-    resend: ResendSettings = ResendSettings()
-    smtp: SmtpSettings = SmtpSettings()
-    tiktok: TiktokSettings = TiktokSettings()
-    channels: Channels = Channels()
-    coupons: dict[str, str] = {}
-    mappings: dict[str, dict[str, str]] = {}
-    stores: dict[str, Store] = {}
-
-    def store(self, name: str) -> Store:
-        return self.stores.get(name, Store())
 
 
 @dataclass(frozen=True)
@@ -258,11 +95,11 @@ def load(*, file: Path | None, environment: Mapping[str, str], folder: Path) -> 
         _put(data, keys, value, variable)
         _check_keys(data, Settings, f"environment: {variable}")
     try:
-        settings = msgspec.convert(data, Settings, strict=False, dec_hook=_decode)
+        settings = msgspec.convert(data, Settings, strict=False, dec_hook=decode)
     except msgspec.ValidationError as error:
         key, complaint = _readable(error, data)
         raise ConfigurationError(f"{_origin(key, where, variables)}: {complaint}") from None
-    for key, complaint in _wrong_values(settings):
+    for key, complaint in wrong_values(settings):
         raise ConfigurationError(f"{_origin(key, where, variables)}: {key}: {complaint}")
     secret_keys = tuple(key.strip() for key in environment.get("CARTCTL_SECRET_KEYS", "").split(",") if key.strip())
     brought = frozenset(key.partition(".")[0] for key in variables)
@@ -333,27 +170,6 @@ def _put(data: dict[str, Any], keys: list[str], value: Any, variable: str) -> No
     data[last] = value
 
 
-def _decode(kind: type, value: Any) -> Any:
-    if not isinstance(value, str):
-        raise ValueError(f"expected a text, got {type(value).__name__}")  # not the value: it may be a secret
-    if kind is Secret:
-        return Secret(value)
-    if kind is Duration:
-        return Duration(seconds=parse_duration(value).total_seconds())
-    if kind is Hours:
-        QuietHours.parse(value)
-        return Hours(value)
-    if kind is Currency:
-        return Currency(check_currency(value))
-    if kind is Country:
-        if not re.fullmatch("[A-Za-z]{2}", value):
-            raise ValueError(f'"{value}" is no ISO 3166 country code (two letters, such as DE)')
-        return Country(value.upper())
-    if kind is ZoneName:
-        return ZoneName(zone_named(value).key)
-    raise NotImplementedError(kind)
-
-
 def _origin(key: str, where: str, variables: Mapping[str, str]) -> str:
     """Say who brought a key: the variable that set it (or the table around it), else the file."""
     for dotted, variable in variables.items():
@@ -382,32 +198,7 @@ def _wrong_entry(table: str, entries: Mapping[str, Any]) -> str:
     """The error does not say which entry of a table it means: the first that is refused on its own."""
     for name, value in entries.items():
         try:
-            msgspec.convert({table: {name: value}}, Settings, strict=False, dec_hook=_decode)
+            msgspec.convert({table: {name: value}}, Settings, strict=False, dec_hook=decode)
         except msgspec.ValidationError:
             return name
     return "…"
-
-
-def _wrong_values(settings: Settings) -> typing.Iterator[tuple[str, str]]:
-    """Yield (key, complaint) for what has the right type and cannot be meant."""
-    sending = settings.sending
-    for name, number, low, high in (("concurrency", sending.concurrency, 1, 256), ("cap", sending.cap, 0, 1000)):
-        if not low <= number <= high:
-            yield f"sending.{name}", f"{number} is not between {low} and {high}"
-    if sending.rate_per_second is not None and not 0.01 <= sending.rate_per_second <= 10_000:
-        yield "sending.rate_per_second", f"{sending.rate_per_second:g} is not between 0.01 and 10000"
-    if not timedelta(0) < sending.timeout < sending.lease / 2:
-        yield (
-            "sending.timeout",
-            (
-                f"{sending.timeout.total_seconds():g} s is not below half of sending.lease "
-                f"({sending.lease.total_seconds():g} s): a slow answer would find its message taken by another run"
-            ),
-        )
-    if not settings.base_url.startswith(("http://", "https://")):
-        yield "base_url", f'"{settings.base_url}" is no URL (https://mail.example.com is)'
-    if settings.smtp.port is not None and not 1 <= settings.smtp.port <= 65535:
-        yield "smtp.port", f"{settings.smtp.port} is not between 1 and 65535"
-    for name in settings.stores:
-        if not 1 <= len(name) <= MAX_STORE_NAME:
-            yield f"stores.{name}", f"a store's name has 1 to {MAX_STORE_NAME} characters"

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from cartctl import config
-from cartctl.config import Settings, Store
+from cartctl.settings import Secret, Settings, Store
 from tests.shop import Cli
 
 EXAMPLES = {
@@ -100,7 +100,7 @@ def as_values(settings: msgspec.Struct, prefix: str = "") -> dict[str, object]:
 
 
 def plain(value: object) -> object:
-    return value.reveal() if isinstance(value, config.Secret) else value
+    return value.reveal() if isinstance(value, Secret) else value
 
 
 def flat(data: dict[str, object], prefix: str = "") -> list[str]:

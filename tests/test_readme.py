@@ -19,7 +19,6 @@ import pytest
 
 from cartctl import config
 from cartctl.cli import wiring
-from cartctl.config import Settings
 from cartctl.domain.sequences import Step
 from cartctl.domain.times import parse_duration
 from cartctl.importers import native_carts, native_orders, registry
@@ -28,6 +27,7 @@ from cartctl.importers.format import CsvFormat
 from cartctl.jobs.check_sequences import sample_carts
 from cartctl.mail import render
 from cartctl.resources import shipped_templates
+from cartctl.settings import Secret, Settings
 from tests.importers.examples import EXAMPLES
 from tests.shop import Cli
 
@@ -183,7 +183,7 @@ def keys_and_defaults(kind: Any, values: Any, prefix: str = "") -> Iterator[tupl
                 yield f"{key}.NAME", None
             else:
                 yield from keys_and_defaults(inner, inner(), f"{key}.NAME.")
-        elif isinstance(value, config.Secret):
+        elif isinstance(value, Secret):
             yield key, value.reveal() or None
         else:
             yield key, list(value) if isinstance(value, tuple) else value

@@ -10,12 +10,12 @@ from cartctl.cli import wiring
 from cartctl.cli.importing import Again, Files, RejectsFolder, Zone, import_files
 from cartctl.cli.options import AsJson, At, Verbose, state_of
 from cartctl.cli.session import read_at
-from cartctl.config import Settings
 from cartctl.domain.times import zone_named
 from cartctl.errors import UsageError
 from cartctl.importers.records import Context
 from cartctl.jobs import import_coupons, import_events, import_suppressions
 from cartctl.jobs.importing import ImportResult, Options
+from cartctl.settings import Settings
 from cartctl.store.database import EngineDatabase
 
 

@@ -17,13 +17,13 @@ import typer
 from cartctl.cli import wiring
 from cartctl.cli.options import AsJson, At, Verbose, state_of
 from cartctl.cli.session import State, clock, complain, print_json, read_at
-from cartctl.config import MAX_STORE_NAME, Settings
 from cartctl.domain.money import check_currency
 from cartctl.domain.times import zone_named
 from cartctl.errors import InputFileError, UsageError
 from cartctl.importers.records import Context
 from cartctl.jobs import import_carts, import_orders
 from cartctl.jobs.importing import ImportResult, Options
+from cartctl.settings import MAX_STORE_NAME, Settings
 from cartctl.store.database import EngineDatabase
 from cartctl.suggest import did_you_mean
 

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from cartctl import resources
-from cartctl.config import Loaded, ResendSettings, SendgridSettings, Settings, SmtpSettings
+from cartctl.config import Loaded
 from cartctl.domain.decide import TimeRules
 from cartctl.domain.purchases import PurchaseRules
 from cartctl.domain.times import QuietHours, zone_named
@@ -20,6 +20,7 @@ from cartctl.jobs.rules import Clock, Rules, StoreFacts
 from cartctl.jobs.sending import Equipment
 from cartctl.mail.message import Transport, split_address
 from cartctl.mail.templates import load_sequences
+from cartctl.settings import ResendSettings, SendgridSettings, Settings, SmtpSettings
 from cartctl.store import keys
 from cartctl.store.database import Database
 

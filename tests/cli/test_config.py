@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from cartctl import config
-from cartctl.config import Loaded, Settings
+from cartctl.config import Loaded
 from cartctl.errors import ConfigurationError
+from cartctl.settings import Settings
 from tests.cli.looking import rows
 from tests.shop import Cli, cart, write_csv
 

@@ -251,7 +251,7 @@ def test_address_of_one_of_two_sightings_at_one_moment_is_kept(memory: EngineDat
 def test_whatever_a_cart_was_once_known_by_closes_it_in_any_order(
     memory: EngineDatabase, tmp_path: Path, column: str, values: tuple[str, ...], bears: dict[str, str]
 ) -> None:
-    row = {"cart_id": "c-1", "email": "anna@example.com", "currency": "EUR", "product_name": "Mug", "unit_price": "9.00"}
+    row = {"cart_id": "c-1", "email": "anna@example.com", "currency": "EUR", "product_name": "Mug", "unit_price": "9"}
     sightings = [row | {"updated_at": minute(60 * n), column: value} for n, value in enumerate(values)]
     files = [File("carts", f"{n}.csv", (sighting,)) for n, sighting in enumerate(sightings)]
     order = {"order_id": "o-1", "placed_at": minute(150), "email": "other@example.com", "currency": "EUR"}
