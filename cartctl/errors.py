@@ -3,7 +3,9 @@
 CartctlError                      exit code
   UsageError                      2   the command's words do not fit together
     ConfigurationError            2   cartctl.toml, the environment or a sequence.toml
+    UnwritableFileError           2   the disk or the folder does not take what is to be written
   InputFileError                  2   a file that is no such export, or cannot be read
+    UnreadableFileError           2   the disk does not give it: nothing is known of the file itself
   DatabaseError                   2   cannot be opened, read or written
     SchemaError                   2   older or newer than this program
     DatabaseBusyError             2   another program holds it
@@ -30,10 +32,18 @@ class ConfigurationError(UsageError):
     """cartctl.toml, the environment or a sequence.toml is wrong."""
 
 
+class UnwritableFileError(UsageError):
+    """The disk is full, or the folder may not be written to. The file that was to be imported may be sound."""
+
+
 class InputFileError(CartctlError):
     """A file that cannot be read, or is no such export. Nothing of it was kept."""
 
     exit_code = 2
+
+
+class UnreadableFileError(InputFileError):
+    """The disk or the network failed while the file was read. The file may be sound."""
 
 
 class DatabaseError(CartctlError):

@@ -30,8 +30,8 @@ MAY_IMPORT = {
 ONLY_IN = {
     "pandas": {"jobs/report.py"},
     "sendgrid": {"mail/sendgrid.py"},
-    "mjml": {"mail/render.py"},
-    "jinja2": {"mail/render.py"},
+    "mjml": {"mail/mjml.py"},
+    "jinja2": {"mail/mjml.py", "mail/render.py"},
     "babel": {"mail/render.py"},
     "itsdangerous": {"mail/links.py"},
     "email_validator": {"importers/fields.py"},

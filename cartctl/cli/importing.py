@@ -1,6 +1,5 @@
 """`cartctl import carts` and `cartctl import orders`."""
 
-import re
 import shutil
 import sys
 import tempfile
@@ -17,6 +16,7 @@ import typer
 from cartctl.cli import wiring
 from cartctl.cli.options import AsJson, At, Verbose, state_of
 from cartctl.cli.session import State, clock, complain, print_json, read_at
+from cartctl.domain.identity import without_addresses
 from cartctl.domain.money import check_currency
 from cartctl.domain.times import zone_named
 from cartctl.errors import InputFileError, UsageError
@@ -238,9 +238,10 @@ def import_files(
                 with _on_disk(path) as file:
                     results.append(replace(one(database, file, own, now()), name=str(path)))
             except (InputFileError, UsageError) as error:
+                text = without_addresses(str(error), name=str(path))
                 if len(files) == 1:
-                    raise
-                complain(str(error))
+                    raise type(error)(text) from None
+                complain(text)
                 exit_code = error.exit_code
     for result in results:
         tell(state, result, as_json=as_json)
@@ -253,11 +254,6 @@ def import_files(
         raise typer.Exit(exit_code)
 
 
-def _without_addresses(text: str) -> str:
-    """What is printed may end in a log or a mail: an address that stood in a wrong column stays out of it."""
-    return re.sub(r"[^\s\"]+@[^\s\"]+", "…@…", text)
-
-
 def tell(state: State, result: ImportResult, *, as_json: bool) -> None:
     if result.already_imported:
         if not as_json:
@@ -266,10 +262,10 @@ def tell(state: State, result: ImportResult, *, as_json: bool) -> None:
     if result.rejected:
         complain(
             f"{result.name}: {result.rejected} of {result.rows} rows rejected, see {result.rejects_file}; "
-            f"the first: {_without_addresses(result.first_error)}"
+            f"the first: {without_addresses(result.first_error)}"
         )
     for note in result.notes:
-        complain(f"{result.name}: {note}")
+        complain(f"{result.name}: {without_addresses(note)}")
     if as_json:
         return
     because = ", ".join(f"{number} {reason}" for reason, number in result.ignored_because.items() if reason != "blank")

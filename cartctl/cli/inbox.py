@@ -116,11 +116,16 @@ def _importers(
 
 
 def _tell_of(state: State, one: Handled, *, as_json: bool) -> None:
+    if one.moved_to is None:
+        complain(
+            f"{one.safe_error}: {'imported, but not moved' if one.result else 'not imported'}; the next run tries again"
+        )
+    elif one.result is None:
+        complain(f"{one.safe_error}; moved to {job.shown(one.moved_to)}")
     if one.result is None:
-        complain(f"{one.error}; moved to {job.shown(one.moved_to)}")
         return
     if one.result.already_imported:
-        if one.has_problems:
+        if one.has_problems and one.moved_to:
             complain(f"{job.shown(one.path)}: imported before; rejected rows: {one.result.rejects_file or 'all'}")
         elif not as_json:
             state.say(f"{job.shown(one.path)}: already imported; nothing changed")

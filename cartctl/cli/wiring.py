@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from ipaddress import ip_address
@@ -24,6 +25,7 @@ from cartctl.settings import ResendSettings, SendgridSettings, Settings, SmtpSet
 from cartctl.store import keys
 from cartctl.store.database import Database
 
+SWITCH_SECONDS = 0.0005
 _NOWHERE = "Example Shop <shop@example.com>"
 
 
@@ -167,6 +169,8 @@ def equip(
         from cartctl.mail.links import Links
         from cartctl.mail.render import Renderer
 
+        # Rendering keeps the interpreter busy: else a thread with an answer to read waits 5 ms for it, again and again.
+        sys.setswitchinterval(SWITCH_SECONDS)
         signing, hashing = _keys(loaded, database, clock())
         return Equipment(
             transport=transport or make_transport(loaded, hashing),

@@ -1,6 +1,10 @@
 """Who is who: e-mail addresses folded for comparison, masked for people, and the ones nobody may write to."""
 
+import re
 import unicodedata
+
+_AT = re.compile("[@\N{FULLWIDTH COMMERCIAL AT}\N{SMALL COMMERCIAL AT}](?!-sign)")
+"""Complaints about an address speak of its @-sign."""
 
 
 def normalise_email(text: str) -> str:
@@ -21,3 +25,25 @@ def mask_email(email: str) -> str:
     """Show just enough to recognise an address: `a…@example.com`."""
     local, _, domain = email.rpartition("@")
     return f"{local[:1]}…@{domain}"
+
+
+def without_addresses(text: str, *, name: str = "") -> str:
+    """Blot out whatever may be an address, with all that stands between two of them and in the same quotes.
+
+    What is printed may end in a log or a mail, and an address may stand anywhere in a file: in a header, in a column of
+    amounts, as `"anna smith"@example.com`. The file's own `name` stays where the text begins with it.
+    """
+    if name and text.startswith(f"{name}: "):
+        return f"{name}: {without_addresses(text.removeprefix(f'{name}: '))}"
+    found = [match.start() for match in _AT.finditer(text)]
+    if not found:
+        return text
+    before, behind = text[: found[0]], text[found[-1] + 1 :]
+    start = before.find('"')
+    if start < 0:
+        start = len(before) - len(re.split(r"[\s,]", before.rstrip())[-1]) - (len(before) - len(before.rstrip()))
+    end = behind.rfind('"') + 1
+    if not end:
+        end = len(behind) - len(behind.lstrip())
+        end += len(re.split(r"[\s,]", behind[end:], maxsplit=1)[0])
+    return f"{before[:start]}…@…{behind[end:]}"

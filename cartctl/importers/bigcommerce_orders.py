@@ -12,7 +12,7 @@ from cartctl.domain.carts import OrderRecord
 from cartctl.importers import fields, orders
 from cartctl.importers.csvfile import CsvFile, Header
 from cartctl.importers.format import Cells, CsvFormat, check_columns, lines_of
-from cartctl.importers.orders import NEVER_PLACED, Statuses
+from cartctl.importers.orders import NEVER_PLACED, Kept, Statuses
 from cartctl.importers.records import Context, Ignored, Line, OrderLine
 from cartctl.importers.wallclock import WallClock
 
@@ -55,19 +55,21 @@ class _Reader:
         if status == NEVER_PLACED:
             return Ignored(row, NEVER_PLACED)
         key = fields.identifier(cells["order id"], "Order ID")
-        total = fields.amount(cells[_TOTAL.lower()], _TOTAL)
+        kept = Kept()
+        total = kept.amount(cells[_TOTAL.lower()], _TOTAL)
+        total, currency = kept.money(total, cells["order currency code"], "Order Currency Code", self.context)
         country = self.context.country
         order = OrderRecord(
             external_id=key,
             placed_at=self._placed_at(cells),
             status=status,
-            email=fields.email(cells["customer email"] or cells["billing email"], "Customer Email"),
+            email=kept.email(cells["customer email"] or cells["billing email"], "Customer Email"),
             phone=orders.phone((cells["customer phone"], country), (cells["billing phone"], country)),
-            currency=fields.currency(cells["order currency code"], "Order Currency Code", self.context),
+            currency=currency,
             total=total,
-            refunded=orders.refunded(status, fields.amount(cells["refund amount"], "Refund Amount"), total),
+            refunded=orders.refunded(status, kept.amount(cells["refund amount"], "Refund Amount"), total),
         )
-        return OrderLine(row=row, key=key, order=order)
+        return kept.line(OrderLine(row=row, key=key, order=order))
 
     def _placed_at(self, cells: Cells) -> datetime:
         """Some templates give the time of day in a column of its own."""

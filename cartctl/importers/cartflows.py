@@ -2,9 +2,16 @@
 
 It has no id, no time of the cart and no currency column: the id is made of the address and the products, the time is
 the one in the file's name, and the currency stands in a header (`Cart-Total in EUR`). Products are names, in one cell.
+
+A row that was completed says that its shopper bought at some time before the export, and every later export says it
+again. So it is the same order in all of them, placed when the earliest of these exports was written: it closes the
+shopper's carts that were seen by then, whatever was in them, and none that was first seen later. The second of two
+equal rows of one export is another purchase.
 """
 
+import contextlib
 import re
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
@@ -14,6 +21,7 @@ from cartctl.errors import InputFileError
 from cartctl.importers import fields, values
 from cartctl.importers.csvfile import CsvFile, Header
 from cartctl.importers.format import Cells, CsvFormat, check_columns, lines_of
+from cartctl.importers.orders import Kept
 from cartctl.importers.records import CartLine, Context, Ignored, Line, Note, OrderLine
 
 REQUIRED = ("email", "products", "order-status")
@@ -38,9 +46,11 @@ def read(file: CsvFile, context: Context) -> Iterator[Line]:
         raise InputFileError(f"{file.path}: the time in the file's name: {error.reason}") from None
     yield Note(
         f"says nowhere when a cart was left: those that are new count as left when it was written, {written}; "
-        "leave out what is older than you would write about"
+        "leave out what is older than you would write about. The same address with the same products is one cart for "
+        "good: left again, even after it was bought, it counts and is written about no second time"
     )
-    yield from lines_of(file, lambda row, cells: _line(row, cells, column, at, context))
+    reader = _Reader(column, at, context)
+    yield from lines_of(file, reader.line)
 
 
 def _written(file: CsvFile) -> str:
@@ -54,35 +64,69 @@ def _written(file: CsvFile) -> str:
     return "{}-{}-{}T{}:{}:{}".format(*found.groups())
 
 
-def _line(row: int, cells: Cells, column: str, at: datetime, context: Context) -> Line:
-    status = cells["order-status"].strip().lower()
-    email = fields.email(cells["email"], "Email")
-    key = values.made_id(email or "", cells["phone"].strip(), cells["products"].strip())
-    currency = fields.currency(column.removeprefix("cart-total in"), "Cart-Total", context)
-    if status in _BOUGHT:
-        return _bought(row, key, currency, at)
-    if status not in _OPEN:
-        return Ignored(row, f"order status {status}" if status in _OTHER else "another order status")
-    cart = CartSnapshot(
-        external_id=key,
-        updated_at=at,
-        email=email,
-        phone=fields.phone(cells["phone"], context.country),
-        first_name=fields.short(cells["first-name"]),
-        last_name=fields.short(cells["last-name"]),
-        currency=currency,
-        total=fields.amount(cells[column], "Cart-Total"),
-        consent=_consent(cells["unsubscribed"]),
-    )
-    return CartLine(row=row, key=key, cart=cart, items=_items(cells["products"]))
+class _Reader:
+    """What must be remembered from one row to the next: how often a purchase was seen."""
+
+    def __init__(self, column: str, at: datetime, context: Context) -> None:
+        self._column, self._at, self._context = column, at, context
+        self._bought: Counter[str] = Counter()
+
+    def line(self, row: int, cells: Cells) -> Line:
+        status = cells["order-status"].strip().lower()
+        if status in _BOUGHT:
+            return self._purchase(row, cells)
+        if status not in _OPEN:
+            return Ignored(row, f"order status {status}" if status in _OTHER else "another order status")
+        email = fields.email(cells["email"], "Email")
+        key = _key(email, cells)
+        cart = CartSnapshot(
+            external_id=key,
+            updated_at=self._at,
+            email=email,
+            phone=self._phone(cells),
+            first_name=fields.short(cells["first-name"]),
+            last_name=fields.short(cells["last-name"]),
+            currency=self._currency(),
+            total=fields.amount(cells[self._column], self._column),
+            consent=_consent(cells["unsubscribed"]),
+        )
+        return CartLine(row=row, key=key, cart=cart, items=_items(cells["products"]))
+
+    def _purchase(self, row: int, cells: Cells) -> OrderLine:
+        """What it came to is the order's to say: it has no total."""
+        kept = Kept()
+        email = kept.email(cells["email"], "Email")
+        phone = self._phone(cells)
+        key = _key(email, cells) if email or not kept.lacks_email else ""
+        consent = Consent.UNKNOWN
+        with contextlib.suppress(fields.FieldError):  # whatever stands there, the shopper bought
+            consent = _consent(cells["unsubscribed"])
+        made = key or values.made_id(cells["email"].strip(), cells["phone"].strip(), cells["products"].strip())
+        number = self._bought[made] + 1
+        order = OrderRecord(
+            external_id=f"{STAND_IN}{made}" + (f"-{number}" if number > 1 else ""),
+            placed_at=self._at,
+            status="completed",
+            email=email,
+            phone=phone,
+            currency=self._currency(),
+            total=None,
+            cart_ref=key,
+            consent=consent,
+        )
+        line = kept.line(OrderLine(row=row, key=order.external_id, order=order))
+        self._bought[made] = number
+        return line
+
+    def _phone(self, cells: Cells) -> str | None:
+        return fields.phone(cells["phone"], self._context.country)
+
+    def _currency(self) -> str:
+        return fields.currency(self._column.removeprefix("cart-total in"), "Cart-Total", self._context)
 
 
-def _bought(row: int, key: str, currency: str, at: datetime) -> OrderLine:
-    """Close this cart and no other: nothing says when it was bought, so the address is kept out."""
-    order = OrderRecord(
-        external_id=f"{STAND_IN}{key}", placed_at=at, status="completed", currency=currency, total=None, cart_ref=key
-    )
-    return OrderLine(row=row, key=order.external_id, order=order)
+def _key(email: str | None, cells: Cells) -> str:
+    return values.made_id(email or "", cells["phone"].strip(), cells["products"].strip())
 
 
 def _consent(cell: str) -> Consent:

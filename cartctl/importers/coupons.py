@@ -46,7 +46,7 @@ def read(file: CsvFile, context: Context, *, coupon: str) -> Iterator[CouponCode
     """
     found = _columns(file.header)
     if not found["code"]:
-        raise InputFileError(f'{file.path}: column "code" is missing{did_you_mean("code", file.header.names)}')
+        raise InputFileError(f'{file.path}: column "code" is missing{did_you_mean("code", file.header.tellable)}')
     if not found["coupon"] and not coupon:
         raise UsageError(
             f'{file.path}: which coupon are these codes of? --coupon recovery10 says so, or a column "coupon" '

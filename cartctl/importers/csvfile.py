@@ -16,10 +16,11 @@ from decimal import Decimal
 from itertools import chain
 from pathlib import Path
 
-from cartctl.domain.money import decimal_sign, read_amount
+from cartctl.domain.money import CURRENCIES, UNKNOWN_CURRENCY, AmbiguousAmountError, decimal_sign, exponent, read_amount
 from cartctl.errors import InputFileError, UsageError
 from cartctl.importers import encoding
 from cartctl.importers.encoding import unreadable
+from cartctl.importers.fields import TOLD_BY_CURRENCY
 from cartctl.importers.records import Ignored, RowError
 from cartctl.importers.rejects import REASONS, original
 from cartctl.suggest import did_you_mean
@@ -27,6 +28,8 @@ from cartctl.suggest import did_you_mean
 FIELD_LIMIT = 1_000_000
 """Characters in one cell; more is no cell but a missing quote."""
 DELIMITERS = ",;\t|"
+_THREE = 3
+"""Decimals that a currency must have for 1.234 to be one and a bit."""
 _END = "\0"
 """Put behind the last line: where it ends up inside a cell, that cell's quote was never closed."""
 _SEP = re.compile(r'"?sep=(.)"?[\r\n]*', re.IGNORECASE)
@@ -35,6 +38,11 @@ _TOTALS = re.compile(
     r"(grand |sub)?totals?|sums?|gesamt(summe)?|summe|insgesamt|totale|totaux|total g[eé]n[eé]ral|somme|suma|итого",
     re.IGNORECASE,
 )
+
+_CURRENCY = re.compile(r"(order[ _])?currency([ _]code)?")
+"""Columns that name a row's currency, whatever the format."""
+_CURRENCY_OF_COLUMN = re.compile(r".* in ([a-z]{3})")
+"""CartFlows names it in the amounts' own column: `Cart-Total in EUR`."""
 
 Row = tuple[int, tuple[str, ...]]
 
@@ -75,6 +83,8 @@ class CsvFile:
     def __init__(self, path: Path, stream: io.BufferedReader, mapping: Mapping[str, str] | None = None) -> None:
         csv.field_size_limit(FIELD_LIMIT)
         self.path = path
+        self.currency = UNKNOWN_CURRENCY
+        """That of rows which name none; whoever reads amounts says it first."""
         self._stream = stream
         self._text = encoding.inspect(path, stream)
         self._has_sep, self._delimiter = self._look()
@@ -139,33 +149,68 @@ class CsvFile:
     def decimal_sign(self, column: str) -> str:
         """Return which of `.` and `,` a column of amounts writes before decimals, by all its cells; "": unknown.
 
-        Where no cell tells, a file separated by semicolons has a decimal comma, and in another a column that has whole
-        numbers without either sign writes thousands with a comma.
+        Where no cell tells, the currency does for a point: 1.234 in all of a column are thousands but for a currency
+        with three decimals. A file separated by semicolons has a decimal comma (a currency with fewer decimals denies
+        it: unknown), and in another a column that has whole numbers without either sign writes thousands with a comma.
+        TOLD_BY_CURRENCY: unknown, but would not be if the currency were known.
         """
         name = column.strip().lower()
         if name not in self._signs:
-            self._signs[name] = self._decimal_sign(self.header.positions().get(name))
+            self._signs[name] = self._decimal_sign(name, self.header.positions().get(name))
         return self._signs[name]
 
-    def _decimal_sign(self, position: int | None) -> str:
+    def _decimal_sign(self, name: str, position: int | None) -> str:
         found: set[str] = set()
-        has_commas = has_whole = False
+        undecided: set[str] = set()
+        has_whole = False
         if position is not None:
             for _, cells in self._numbered():
                 cell = cells[position] if position < len(cells) else ""
                 if "." in cell or "," in cell:
                     found.add(decimal_sign(cell))
-                    has_commas |= "," in cell
+                    undecided |= {",", "."}.intersection(cell) if _is_undecided(cell) else set()
                 else:
                     has_whole |= cell.strip().isdecimal()
         found.discard("")
         if len(found) == 1:
             return found.pop()
-        if found or self._skipped:  # of rejected rows most of the column is missing
+        if found or len(undecided) > 1:
             return ""
-        if self._delimiter == ";":
-            return ","
-        return "." if has_whole or not has_commas else ""
+        by_delimiter = "," if self._delimiter == ";" else ""
+        if not undecided:
+            return by_delimiter or "."
+        return self._undecided_sign(undecided.pop(), self._decimals(name), by_delimiter, has_whole=has_whole)
+
+    def _undecided_sign(self, sign: str, decimals: set[int], by_delimiter: str, *, has_whole: bool) -> str:
+        """Decide on a column in which `sign` never stands before anything but three digits."""
+        thousands = "," if sign == "." else "."
+        if decimals == {0}:
+            return thousands
+        if sign == "." and decimals and min(decimals) >= _THREE:
+            return sign
+        if sign == "." and not decimals and not by_delimiter:
+            return TOLD_BY_CURRENCY
+        if self._skipped:  # of rejected rows most of the column is missing
+            return ""
+        if not decimals:
+            return by_delimiter or (thousands if has_whole else "")
+        if sign == ".":
+            return thousands if max(decimals) < _THREE else ""
+        if by_delimiter:
+            return sign if min(decimals) >= _THREE else ""
+        return thousands if has_whole else ""
+
+    def _decimals(self, name: str) -> set[int]:
+        """Return how many decimals the currencies of a column of amounts have; nothing where none is known."""
+        if match := _CURRENCY_OF_COLUMN.fullmatch(name):
+            found = {match[1].upper()}
+        else:
+            positions = self.header.positions()
+            places = [place for column, place in positions.items() if _CURRENCY.fullmatch(column)]
+            rows = (cells for _, cells in self._numbered()) if places else ()
+            codes = (cells[place].strip().upper() for cells in rows for place in places if place < len(cells))
+            found = {code for code in codes if code in CURRENCIES} or {self.currency}
+        return {exponent(code) for code in found - {UNKNOWN_CURRENCY}}
 
     def _look(self) -> tuple[bool, str]:
         """Find the delimiter: named by a line `sep=;`, else the one most frequent in the header."""
@@ -298,6 +343,16 @@ def _checked(mapping: Mapping[str, str], header: Header) -> Mapping[str, str]:
             raise UsageError(f'--map: both "{other}" and "{theirs}" are mapped to "{ours}"')
         found[name] = target
     return found
+
+
+def _is_undecided(cell: str) -> bool:
+    try:
+        read_amount(cell)
+    except AmbiguousAmountError:
+        return True
+    except ValueError:
+        pass
+    return False
 
 
 def _amount(text: str) -> Decimal | None:

@@ -1,13 +1,14 @@
 """What the bytes of a text file stand for: byte order marks, UTF-16, and cp1252 for what is no UTF-8."""
 
 import codecs
+import errno
 import io
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from cartctl.errors import InputFileError
+from cartctl.errors import InputFileError, UnreadableFileError
 
 LINE_LIMIT = 10_000_000
 """Bytes of one line of a CSV file."""
@@ -103,7 +104,9 @@ def inspect(path: Path, stream: io.BufferedReader) -> Text:
 
 def unreadable(path: Path, error: OSError | UnicodeDecodeError) -> InputFileError:
     if isinstance(error, OSError):
-        return InputFileError(f"{path}: cannot be read: {error.strerror}")
+        of_the_file = error.errno in (errno.EACCES, errno.EPERM)
+        kind = InputFileError if of_the_file else UnreadableFileError
+        return kind(f"{path}: cannot be read: {error.strerror}")
     return InputFileError(f"{path}: begins as UTF-16 and is not: export it again")
 
 

@@ -31,6 +31,7 @@ _CONSENT = {
 
 _PLACEHOLDERS = frozenset(("", "-", "--", "\N{EN DASH}", "\N{EM DASH}", "n/a", "#n/a", "null"))
 """What exports write where there is nothing."""
+TOLD_BY_CURRENCY = "currency"
 _DECIMAL_SIGN: ContextVar[Callable[[str], str] | None] = ContextVar("decimal_sign", default=None)
 
 
@@ -50,9 +51,16 @@ class UndecidedAmountError(FieldError):
     """An amount such as 1,234, which its column as a whole must decide (`deciding_amounts`)."""
 
 
+class CurrencyNeededError(FieldError):
+    """An amount such as 1.234 in a column which only its currency could decide, and nobody has named that."""
+
+
 @contextmanager
 def deciding_amounts(decimal_sign: Callable[[str], str]) -> Iterator[None]:
-    """Within, amounts such as 1,234 are read by what `decimal_sign` says of their column: `.`, `,` or "" (unknown)."""
+    """Within, amounts such as 1,234 are read by what `decimal_sign` says of their column.
+
+    It says `.`, `,`, "" (unknown), or TOLD_BY_CURRENCY (unknown for want of a currency).
+    """
     token = _DECIMAL_SIGN.set(decimal_sign)
     try:
         yield
@@ -184,8 +192,11 @@ def amount(text: str, column: str) -> Decimal | None:
         decide = _DECIMAL_SIGN.get()
         if decide is None:
             raise UndecidedAmountError(column, str(error)) from None
+        sign = decide(column)
+        if sign == TOLD_BY_CURRENCY:
+            raise CurrencyNeededError(column, f"{error}, or name the currency with --currency") from None
         try:
-            return read_amount(text, decide(column))
+            return read_amount(text, sign)
         except ValueError as still:
             raise FieldError(column, str(still)) from None
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""What the orders of all platforms share: one vocabulary of statuses, and what a refund leaves.
+"""What the orders of all platforms share: one vocabulary of statuses, what a refund leaves, and what one may lack.
 
 The words that mean "never bought" are those of `purchase.not_purchases` (failed, voided, cancelled, expired), so each
 platform's own words for them are put into these. Every other status stays as the platform spells it, in lower case.
@@ -7,10 +7,12 @@ platform's own words for them are put into these. Every other status stays as th
 import re
 import unicodedata
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 from cartctl.importers import fields
-from cartctl.importers.records import Note
+from cartctl.importers.fields import FieldError, UndecidedAmountError
+from cartctl.importers.records import Context, Note, OrderLine
 
 NEVER_PLACED = "never placed"
 """What a platform's word means that stands for no order at all: its rows are ignored, with these words."""
@@ -53,6 +55,68 @@ def refunded(status: str, amount: Decimal | None, total: Decimal | None) -> Deci
     if status == "refunded" and not amount:
         return total or Decimal(0)
     return amount or Decimal(0)
+
+
+class Kept:
+    """Reads what one order may lack: rejected for the sake of it, the order would leave its buyer to be mailed."""
+
+    def __init__(self) -> None:
+        self._email: FieldError | None = None
+        self._notes: list[str] = []
+        self.lacks_currency = False
+        """Whether the currency could not be read: then no amount of the order counts."""
+
+    @property
+    def lacks_email(self) -> bool:
+        """Whether the address could not be read."""
+        return self._email is not None
+
+    def email(self, text: str, column: str) -> str | None:
+        """Return the folded address; None for a blank and for what is none (see `line`)."""
+        try:
+            return fields.email(text, column)
+        except FieldError as error:
+            self._email = error
+            return None
+
+    def amount(self, text: str, column: str, *, required: bool = False) -> Decimal | None:
+        """Return the amount; None for a blank (noted where it is `required`) and for what is none, a negative one too.
+
+        Raises UndecidedAmountError, as `fields.amount` does: the column may tell.
+        """
+        try:
+            found = fields.amount(text, column)
+        except UndecidedAmountError:
+            raise
+        except fields.CurrencyNeededError:
+            self._notes.append(f"{column}: means nothing without its currency (1.234): name it with --currency")
+            return None
+        except FieldError:
+            self._notes.append(f"{column}: is no amount in some orders: they are kept, and it counts as blank there")
+            return None
+        if found is None and required:
+            self._notes.append(f"{column}: is blank in some orders: they are kept without it")
+        return found
+
+    def money(self, total: Decimal | None, currency: str, column: str, context: Context) -> tuple[Decimal | None, str]:
+        """Return total and currency. Where the currency cannot be read, nobody knows what the amount is: None."""
+        try:
+            return total, fields.currency(currency, column, context)
+        except FieldError:
+            self.lacks_currency = True
+            self._notes.append(f"{column}: is no currency in some orders: they are kept without an amount")
+            return None, context.currency
+
+    def line(self, line: OrderLine) -> OrderLine:
+        """Return the line with its notes. Raises the address's FieldError where nothing else says whose order it is."""
+        if self._email is not None:
+            if line.order is None or not line.order.can_match:
+                raise self._email
+            self._notes.append(
+                f"{self._email.column}: is no e-mail address in some orders: they are kept without it, since something "
+                "else in them says whose they are"
+            )
+        return replace(line, notes=tuple(self._notes))
 
 
 class CarriedId:

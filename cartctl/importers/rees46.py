@@ -1,7 +1,7 @@
 """A log of what visitors did, in the shape of REES46's open data: one row per view, cart, remove_from_cart or purchase.
 
 A session is a cart, and its purchases are one order. A session must lie in one file: of two files that have a part of
-it each, the later one counts. There is no address, no currency, and of products only brand, category and id.
+it each, the purchases of only one count. There is no address, no currency, and of products only brand, category and id.
 """
 
 from collections.abc import Iterator

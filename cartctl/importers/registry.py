@@ -118,6 +118,7 @@ def read(format_: CsvFormat | JsonFormat, source: Source, context: Context) -> I
     """Read the file in the format that was chosen for it."""
     if isinstance(format_, CsvFormat):
         assert isinstance(source, CsvFile)
+        source.currency = context.currency
         return format_.read(source, context)
     assert not isinstance(source, CsvFile)
     return format_.read(source, context)

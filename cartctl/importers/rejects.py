@@ -12,7 +12,7 @@ from typing import Self, TextIO
 
 import msgspec
 
-from cartctl.errors import UsageError
+from cartctl.errors import UnwritableFileError
 from cartctl.importers.records import RowError
 
 REASONS = ("rejected_file", "rejected_row", "rejected_column", "rejected_reason")
@@ -48,7 +48,7 @@ class Rejects:
             self._partial.unlink(missing_ok=True)
 
     def add(self, error: RowError) -> None:
-        """Write one rejected row. Raises UsageError where the folder cannot be written to."""
+        """Write one rejected row. Raises UnwritableFileError where the folder cannot be written to."""
         self.count += 1
         if not self.first:
             self.first = (
@@ -83,8 +83,8 @@ class Rejects:
         assert self._stream is not None
         csv.writer(self._stream).writerow([harmless(cell) for cell in cells])
 
-    def _error(self, fault: OSError) -> UsageError:
-        return UsageError(f"{self.path}: the rejected rows cannot be written: {fault.strerror}; see --rejects")
+    def _error(self, fault: OSError) -> UnwritableFileError:
+        return UnwritableFileError(f"{self.path}: the rejected rows cannot be written: {fault.strerror}; see --rejects")
 
 
 def _json_line(reasons: Sequence[str], text: str) -> str:

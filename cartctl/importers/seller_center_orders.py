@@ -13,7 +13,7 @@ from cartctl.domain.carts import CartSnapshot, Item, OrderRecord
 from cartctl.importers import fields, orders
 from cartctl.importers.csvfile import CsvFile, Header
 from cartctl.importers.format import Cells, CsvFormat, check_columns, lines_of
-from cartctl.importers.orders import Statuses
+from cartctl.importers.orders import Kept, Statuses
 from cartctl.importers.records import CartLine, Context, Ignored, Line, OrderLine
 from cartctl.importers.wallclock import WallClock
 
@@ -86,8 +86,10 @@ class _Reader:
         created_at = self.clock.instant(cells["created time"], "Created Time")
         if status == _UNPAID:
             return CartLine(row=row, key=key, cart=self._cart(key, created_at, cells), items=_items(cells))
-        total = fields.amount(cells["order amount"], "Order Amount")
-        given_back = fields.amount(cells["order refund amount"], "Order Refund Amount")
+        kept = Kept()
+        total = kept.amount(cells["order amount"], "Order Amount")
+        total, currency = kept.money(total, cells["currency"], "Currency", self.context)
+        given_back = kept.amount(cells["order refund amount"], "Order Refund Amount")
         order = OrderRecord(
             external_id=key,
             placed_at=self._placed_at(status, cells) or created_at,
@@ -95,12 +97,12 @@ class _Reader:
             channel="tiktok",
             status=status,
             phone=self._phone(cells),
-            currency=fields.currency(cells["currency"], "Currency", self.context),
+            currency=currency,
             total=total,
             refunded=orders.refunded(status, given_back, total),
             cart_ref=key,
         )
-        return OrderLine(row=row, key=key, order=order)
+        return kept.line(OrderLine(row=row, key=key, order=order))
 
     def _status(self, cells: Cells) -> str:
         status = self.statuses.meaning(cells["order status"])

@@ -8,9 +8,11 @@ bounces. An event may come again, even with another `sg_event_id`.
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from cartctl.domain.times import YEARS
@@ -18,7 +20,7 @@ from cartctl.importers import fields
 from cartctl.importers.fields import FieldError
 from cartctl.importers.format import lines_of_records
 from cartctl.importers.jsonfile import JsonFile, Sample
-from cartctl.importers.records import Ignored, RowError
+from cartctl.importers.records import Ignored, Note, RowError
 
 NAME = "sendgrid-events"
 MESSAGE_ID = "cc_message_id"
@@ -48,7 +50,8 @@ class Event:
 
     row: int
     kind: str
-    at: datetime
+    at: datetime | None
+    """None: it suppresses, and its time cannot be read."""
     email: str
     message_id: int | None
     """Our own id of the message, where the event bears one."""
@@ -72,9 +75,16 @@ def recognise(sample: Sample) -> bool:
     )
 
 
-def read(file: JsonFile) -> Iterator[Event | RowError | Ignored]:
+def read(file: JsonFile) -> Iterator[Event | RowError | Ignored | Note]:
     """Yield each record's event; one of a kind that is not known is ignored, and so is every unknown field."""
-    return lines_of_records(file, lambda row, record: (_event(row, record),))
+    return lines_of_records(file, _lines)
+
+
+def _lines(row: int, record: Mapping[str, Any]) -> Iterator[Event | Ignored | Note]:
+    event = _event(row, record)
+    if isinstance(event, Event) and event.at is None:
+        yield Note("timestamp: cannot be read in some events that suppress: they count as of this import")
+    yield event
 
 
 def _event(row: int, record: Mapping[str, Any]) -> Event | Ignored:
@@ -86,15 +96,16 @@ def _event(row: int, record: Mapping[str, Any]) -> Event | Ignored:
     email = fields.email(_text(record, "email"), "email")
     if email is None:
         raise FieldError("email", "is blank")
+    suppresses = _suppresses(kind, record)
     content = {name: value for name, value in record.items() if name != "sg_event_id"}
     return Event(
         row=row,
         kind=kind,
-        at=_instant(record.get("timestamp")),
+        at=_instant(record.get("timestamp"), required=not suppresses),
         email=email,
         message_id=_message_id(record.get(MESSAGE_ID)),
         receipt=_text(record, "sg_message_id").partition(".")[0].strip()[:200],
-        suppresses=_suppresses(kind, record),
+        suppresses=suppresses,
         detail=_detail(kind, record),
         content=hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).digest(),
     )
@@ -105,9 +116,22 @@ def _text(record: Mapping[str, Any], name: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _instant(value: object) -> datetime:
-    """Seconds since 1970, as a number or as digits."""
-    digits = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
+def _instant(value: object, *, required: bool) -> datetime | None:
+    """Seconds since 1970, as a number or as digits. A refusal must be heard whenever it was: None, not FieldError."""
+    try:
+        return _seconds(value)
+    except FieldError:
+        if required:
+            raise
+        return None
+
+
+def _seconds(value: object) -> datetime:
+    """A program may have made a float of it: 1772445600.0 is a whole number too."""
+    if isinstance(value, Decimal) and value.is_finite() and value.adjusted() < 11 and value == int(value):
+        value = int(value)
+    known = isinstance(value, int | str) and not isinstance(value, bool)
+    digits = re.sub(r"\.0+$", "", str(value)) if known else ""
     if not digits.isascii() or not digits.isdigit() or len(digits) > 11:
         raise FieldError("timestamp", "is no time in whole seconds since 1970")
     found = datetime.fromtimestamp(int(digits), UTC)

@@ -14,6 +14,7 @@ from cartctl.importers import fields, values
 from cartctl.importers.fields import FieldError
 from cartctl.importers.format import JsonFormat, lines_of_records
 from cartctl.importers.jsonfile import JsonFile, Sample
+from cartctl.importers.orders import Kept
 from cartctl.importers.records import WHOLE, CartLine, Context, Ignored, Line, Note, OrderLine
 from cartctl.importers.values import Record
 
@@ -105,7 +106,7 @@ def _checkout(record: Record, context: Context) -> CartSnapshot:
         external_id=_id(record),
         updated_at=_instant(record, context, "updated_at", "updatedAt", "created_at", "createdAt"),
         created_at=_instant(record, context, "created_at", "createdAt", "updated_at", "updatedAt"),
-        email=_email(record),
+        email=fields.email(_address(record), "email"),
         phone=_phone(record, context.country),
         first_name=first_name,
         last_name=last_name,
@@ -132,20 +133,21 @@ def _cart(record: Record, context: Context) -> CartSnapshot:
 
 
 def _bought(row: int, id_: str, record: Record, context: Context) -> OrderLine:
+    kept = Kept()
     order = OrderRecord(
         external_id=fields.identifier(f"{STAND_IN}{id_}", "id"),
         placed_at=_instant(record, context, "completed_at", "completedAt"),
         status="completed",
-        email=_email(record),
+        email=kept.email(_address(record), "email"),
         phone=_phone(record, context.country),
-        currency=fields.currency(_money(record)[1], "currency", context),
+        currency=kept.money(None, _money(record)[1], "currency", context)[1],
         total=None,
         cart_ref=id_,
         checkout_token=fields.short(values.text(record, "token")),
         cart_token=fields.short(values.text(record, "cart_token")),
         consent=_consent(record),
     )
-    return OrderLine(row=row, key=order.external_id, order=order)
+    return kept.line(OrderLine(row=row, key=order.external_id, order=order))
 
 
 def _id(record: Record) -> str:
@@ -169,10 +171,8 @@ def _instant(record: Record, context: Context, *paths: str) -> datetime:
     return fields.instant(values.text(record, *paths), paths[0], context)
 
 
-def _email(record: Record) -> str | None:
-    return fields.email(
-        values.text(record, "email", "customer.email", "customer.defaultEmailAddress.emailAddress"), "email"
-    )
+def _address(record: Record) -> str:
+    return values.text(record, "email", "customer.email", "customer.defaultEmailAddress.emailAddress")
 
 
 def _phone(record: Record, country: str | None) -> str | None:

@@ -12,6 +12,7 @@ from cartctl.errors import InputFileError
 from cartctl.importers import fields, shopify
 from cartctl.importers.csvfile import CsvFile, Header
 from cartctl.importers.format import Cells, CsvFormat, check_columns, lines_of
+from cartctl.importers.orders import Kept
 from cartctl.importers.records import Context, Line, OrderLine
 
 
@@ -40,22 +41,22 @@ def _line(row: int, cells: Cells, context: Context) -> OrderLine:
     key = shopify.key(cells)
     if not shopify.is_first_row(cells):
         return OrderLine(row=row, key=key, order=None)
-    total = shopify.amount(cells, "Total")
-    if total is None:
-        raise fields.FieldError("Total", "is blank")
+    kept = Kept()
+    total = kept.amount(cells["total"], "Total", required=True)
+    total, currency = kept.money(total, cells["currency"], "Currency", context)
     order = OrderRecord(
         external_id=shopify.external_id(cells),
         placed_at=fields.instant(cells["created at"], "Created at", context),
         status="cancelled" if cells["cancelled at"].strip() else cells["financial status"].strip().lower()[:40],
-        email=fields.email(cells["email"], "Email"),
+        email=kept.email(cells["email"], "Email"),
         phone=shopify.phone(cells, context.country),
-        currency=fields.currency(cells["currency"], "Currency", context),
+        currency=currency,
         total=total,
-        refunded=shopify.amount(cells, "Refunded Amount") or Decimal(0),
+        refunded=kept.amount(cells["refunded amount"], "Refunded Amount") or Decimal(0),
         coupon=fields.short(cells["discount code"]),
         consent=shopify.consent(cells),
     )
-    return OrderLine(row=row, key=key, order=order)
+    return kept.line(OrderLine(row=row, key=key, order=order))
 
 
 FORMAT = CsvFormat(

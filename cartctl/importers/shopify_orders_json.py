@@ -11,6 +11,7 @@ from cartctl.domain.carts import Consent, OrderRecord
 from cartctl.importers import fields, orders, values
 from cartctl.importers.format import JsonFormat, lines_of_records
 from cartctl.importers.jsonfile import JsonFile, Sample
+from cartctl.importers.orders import Kept
 from cartctl.importers.records import Context, Ignored, Line, OrderLine
 from cartctl.importers.values import Record
 
@@ -33,28 +34,28 @@ def _line(row: int, record: Record, context: Context) -> OrderLine | Ignored:
     if record.get("test") is True:
         return Ignored(row, "test order")
     key = fields.identifier(values.text(record, "id"), "id")
-    total = fields.amount(values.text(record, "total_price", "total_price_set.shop_money.amount"), "total_price")
-    if total is None:
-        raise fields.FieldError("total_price", "is blank")
-    currency = values.text(record, "currency", "total_price_set.shop_money.currency_code")
+    kept = Kept()
+    written = values.text(record, "total_price", "total_price_set.shop_money.amount")
+    code = values.text(record, "currency", "total_price_set.shop_money.currency_code")
+    total, currency = kept.money(kept.amount(written, "total_price", required=True), code, "currency", context)
     status = values.text(record, "financial_status").lower()[:40]
     order = OrderRecord(
         external_id=key,
         placed_at=fields.instant(values.text(record, "created_at"), "created_at", context),
         updated_at=fields.optional_instant(values.text(record, "updated_at"), "updated_at", context),
         status="cancelled" if values.text(record, "cancelled_at") else status,
-        email=fields.email(values.text(record, "email", "contact_email", "customer.email"), "email"),
+        email=kept.email(values.text(record, "email", "contact_email", "customer.email"), "email"),
         phone=_phone(record, context.country),
-        currency=fields.currency(currency, "currency", context),
+        currency=currency,
         total=total,
-        refunded=orders.refunded(status, _given_back(record, currency, total), total),
+        refunded=orders.refunded(status, _given_back(record, code, total, kept), total),
         cart_ref=fields.optional_identifier(values.text(record, "checkout_id"), "checkout_id"),
         checkout_token=fields.short(values.text(record, "checkout_token")),
         cart_token=fields.short(values.text(record, "cart_token")),
         coupon=next((fields.short(values.text(code, "code")) for code in values.records(record, "discount_codes")), ""),
         consent=_consent(record),
     )
-    return OrderLine(row=row, key=key, order=order)
+    return kept.line(OrderLine(row=row, key=key, order=order))
 
 
 def _phone(record: Record, country: str | None) -> str | None:
@@ -68,7 +69,7 @@ def _phone(record: Record, country: str | None) -> str | None:
     )
 
 
-def _given_back(record: Record, currency: str, total: Decimal) -> Decimal | None:
+def _given_back(record: Record, currency: str, total: Decimal | None, kept: Kept) -> Decimal | None:
     """Add up the refunds. One in the buyer's own currency counts as what it took off the total in the shop's."""
     refunds = [
         payment
@@ -77,10 +78,10 @@ def _given_back(record: Record, currency: str, total: Decimal) -> Decimal | None
         if values.text(payment, "kind") == "refund" and values.text(payment, "status") in ("success", "")
     ]
     if all(values.text(payment, "currency") in ("", currency) for payment in refunds):
-        amounts = [fields.amount(values.text(payment, "amount"), "refunds.transactions.amount") for payment in refunds]
+        amounts = [kept.amount(values.text(payment, "amount"), "refunds.transactions.amount") for payment in refunds]
         return sum((amount for amount in amounts if amount), Decimal(0))
-    left = fields.amount(values.text(record, "current_total_price"), "current_total_price")
-    return None if left is None else max(Decimal(0), total - left)
+    left = kept.amount(values.text(record, "current_total_price"), "current_total_price")
+    return None if left is None or total is None else max(Decimal(0), total - left)
 
 
 def _consent(record: Record) -> Consent:

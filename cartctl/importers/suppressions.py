@@ -51,7 +51,7 @@ def read(file: CsvFile) -> Iterator[Suppressed | RowError | Ignored]:
     email = next((names[name] for name in _EMAIL if name in names), None)
     if email is None:
         raise InputFileError(
-            f'{file.path}: no column of addresses: name it "email"{did_you_mean("email", file.header.names)}'
+            f'{file.path}: no column of addresses: name it "email"{did_you_mean("email", file.header.tellable)}'
         )
     reason = next((names[name] for name in _REASON if name in names), "")
     yield from lines_of(file, lambda row, cells: _address(row, cells[email], cells[reason] if reason else ""))

@@ -20,6 +20,8 @@ from cartctl.importers.tiktok_orders import CHANNEL, UNPAID
 from cartctl.importers.values import Record
 
 DUPLICATE = "delivered before"
+_REMEMBERED = 20_000
+"""Notifications: TikTok repeats itself soon. A later repetition is found, and counted, in the database."""
 _ORDER_STATUS_CHANGE = 1
 _KNOWN_TYPES = range(1000)
 """Types are counted by number; beyond this nobody's file may make the report grow."""
@@ -72,12 +74,13 @@ def _type(record: Record) -> int | None:
 
 
 class _Dump:
-    """One file on its way: which notifications it has shown so far, as 16 bytes each, and which unknown statuses."""
+    """One file on its way: its latest notifications, as 16 bytes each, and which unknown statuses it has shown."""
 
     def __init__(self, context: Context, *, details_first: bool) -> None:
         self._context = context
         self._details_first = details_first
         self._seen: set[bytes] = set()
+        self._seen_before: set[bytes] = set()
         self._noted = False
         self.unknown = Statuses({})
 
@@ -144,8 +147,10 @@ class _Dump:
         if at is None:
             raise FieldError("data.update_time", "is blank")
         digest = _digest(webhook, self._context.store, id_, status)
-        if digest in self._seen:
+        if digest in self._seen or digest in self._seen_before:
             return Ignored(row, DUPLICATE)
+        if len(self._seen) >= _REMEMBERED:
+            self._seen, self._seen_before = set(), self._seen
         self._seen.add(digest)
         order = OrderRecord(
             external_id=id_,

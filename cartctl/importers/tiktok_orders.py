@@ -13,6 +13,7 @@ from typing import Any
 from cartctl.domain.carts import CartSnapshot, Item, OrderRecord
 from cartctl.importers import fields, values
 from cartctl.importers.fields import FieldError
+from cartctl.importers.orders import Kept
 from cartctl.importers.records import WHOLE, CartLine, Context, Ignored, OrderLine
 from cartctl.importers.values import Record
 
@@ -50,23 +51,22 @@ def line(row: int, order: Record, context: Context) -> CartLine | OrderLine | Ig
         return CartLine(row=row, key=id_, cart=cart, items=_items(order), change=WHOLE)
     # A cancelled order without a payment was never placed; its creation must not date a payment told by a webhook.
     placed = moment(order, "paid_time", context) or (updated if state == CANCELLED else created or updated)
-    currency, total = _amount(order, context)
-    return OrderLine(
-        row=row,
-        key=id_,
-        order=OrderRecord(
-            external_id=id_,
-            placed_at=placed,
-            updated_at=updated,
-            channel=CHANNEL,
-            status=state,
-            email=_email(order),
-            phone=_phone(order, context),
-            currency=currency,
-            total=total,
-            cart_ref=id_,
-        ),
+    kept = Kept()
+    written, code = _amount(order)
+    total, currency = kept.money(kept.amount(written, "payment.total_amount"), code, "payment.currency", context)
+    bought = OrderRecord(
+        external_id=id_,
+        placed_at=placed,
+        updated_at=updated,
+        channel=CHANNEL,
+        status=state,
+        email=kept.email(_unmasked(order, "buyer_email"), "buyer_email"),
+        phone=_phone(order, context),
+        currency=currency,
+        total=total,
+        cart_ref=id_,
     )
+    return kept.line(OrderLine(row=row, key=id_, order=bought))
 
 
 def identifier(record: Record, path: str) -> str:
@@ -96,28 +96,28 @@ def moment(record: Record, path: str, context: Context) -> datetime | None:
 
 
 def _cart(id_: str, order: Record, *, created: datetime | None, updated: datetime, context: Context) -> CartSnapshot:
-    currency, total = _amount(order, context)
+    total, currency = _amount(order)
     return CartSnapshot(
         external_id=id_,
         updated_at=updated,
         created_at=created,
         channel=CHANNEL,
-        email=_email(order),
+        email=fields.email(_unmasked(order, "buyer_email"), "buyer_email"),
         phone=_phone(order, context),
         first_name=_unmasked(order, "recipient_address.first_name"),
         last_name=_unmasked(order, "recipient_address.last_name"),
-        currency=currency,
-        total=total,
+        currency=fields.currency(currency, "payment.currency", context),
+        total=fields.amount(total, "payment.total_amount"),
     )
 
 
-def _amount(order: Record, context: Context) -> tuple[str, Decimal | None]:
+def _amount(order: Record) -> tuple[str, str]:
+    """Return the total and its currency, as they are written."""
     units = values.records(order, "line_items")
     code = values.text(order, "payment.currency") or next(
         (found for unit in units if (found := values.text(unit, "currency"))), ""
     )
-    total = fields.amount(values.text(order, "payment.total_amount"), "payment.total_amount")
-    return fields.currency(code, "payment.currency", context), total
+    return values.text(order, "payment.total_amount"), code
 
 
 def _items(order: Record) -> tuple[Item, ...]:
@@ -157,10 +157,6 @@ def item_of(
 
 def _checked(item: Item, count: int) -> Item:
     return replace(item, quantity=fields.quantity(str(count), "line_items"))
-
-
-def _email(order: Record) -> str | None:
-    return fields.email(_unmasked(order, "buyer_email"), "buyer_email")
 
 
 def _phone(order: Record, context: Context) -> str | None:

@@ -13,7 +13,7 @@ from cartctl.domain.carts import OrderRecord
 from cartctl.importers import fields, orders, woocommerce
 from cartctl.importers.csvfile import CsvFile, Header
 from cartctl.importers.format import Cells, CsvFormat, check_columns, lines_of
-from cartctl.importers.orders import NEVER_PLACED, CarriedId, Statuses
+from cartctl.importers.orders import NEVER_PLACED, CarriedId, Kept, Statuses
 from cartctl.importers.records import Context, Ignored, Line, OrderLine
 from cartctl.importers.wallclock import WallClock
 
@@ -53,35 +53,39 @@ class _Reader:
         status = self.statuses.meaning(cells["status"])
         if status == NEVER_PLACED:
             return Ignored(row, NEVER_PLACED)
-        return OrderLine(row=row, key=key, order=self._order(key, status, cells), line_amount=self._lines(cells))
+        kept = Kept()
+        order = self._order(key, status, cells, kept)
+        line_amount = None if kept.lacks_currency else self._lines(cells, kept)
+        return kept.line(OrderLine(row=row, key=key, order=order, line_amount=line_amount))
 
-    def _order(self, key: str, status: str, cells: Cells) -> OrderRecord:
-        total = fields.amount(cells["order_total"], "order_total")
-        given_back = _sum(cells, "refund_items", "amount")
+    def _order(self, key: str, status: str, cells: Cells, kept: Kept) -> OrderRecord:
+        total = kept.amount(cells["order_total"], "order_total")
+        total, currency = kept.money(total, cells["order_currency"], "order_currency", self.context)
+        given_back = _sum(cells, "refund_items", "amount", kept)
         country = cells["billing_country"].strip() or self.context.country
         codes = _values(cells["coupon_items"], "code")
         return OrderRecord(
             external_id=key,
             placed_at=self.clock.instant(cells["order_date"], "order_date"),
             status=status,
-            email=fields.email(cells["billing_email"] or cells["customer_email"], "billing_email"),
+            email=kept.email(cells["billing_email"] or cells["customer_email"], "billing_email"),
             phone=orders.phone((cells["billing_phone"], country), (cells["shipping_phone"], country)),
-            currency=fields.currency(cells["order_currency"], "order_currency", self.context),
+            currency=currency,
             total=total,
             refunded=orders.refunded(status, given_back, total),
             coupon=fields.short(codes[0]) if codes else "",
         )
 
-    def _lines(self, cells: Cells) -> Decimal | None:
+    def _lines(self, cells: Cells, kept: Kept) -> Decimal | None:
         """What the order is worth where no column tells: the sum of its lines."""
         if not fields.is_blank(cells["order_total"]):
             return None
-        amounts = [amount for name in self._line_items if (amount := _sum(cells, name, "total")) is not None]
+        amounts = [amount for name in self._line_items if (amount := _sum(cells, name, "total", kept)) is not None]
         return sum(amounts, Decimal(0)) if amounts else None
 
 
-def _sum(cells: Cells, column: str, name: str) -> Decimal | None:
-    amounts = [fields.amount(text.removeprefix("-"), column) for text in _values(cells[column], name)]
+def _sum(cells: Cells, column: str, name: str, kept: Kept) -> Decimal | None:
+    amounts = [kept.amount(text.removeprefix("-"), column) for text in _values(cells[column], name)]
     return sum((amount for amount in amounts if amount), Decimal(0)) if amounts else None
 
 

@@ -12,7 +12,7 @@ from cartctl.domain.carts import OrderRecord
 from cartctl.importers import fields, orders, woocommerce
 from cartctl.importers.csvfile import CsvFile, Header
 from cartctl.importers.format import Cells, CsvFormat, check_columns, lines_of
-from cartctl.importers.orders import NEVER_PLACED, CarriedId, Statuses
+from cartctl.importers.orders import NEVER_PLACED, CarriedId, Kept, Statuses
 from cartctl.importers.records import Context, Ignored, Line, OrderLine
 from cartctl.importers.wallclock import WallClock
 
@@ -50,37 +50,41 @@ class _Reader:
         column, text = _first(cells, _IDS)
         key = self._id.of(text, column)
         if all(fields.is_blank(cells[column]) for column in REQUIRED):
-            return OrderLine(row=row, key=key, order=None, line_amount=_line_amount(cells))
+            return OrderLine(row=row, key=key, order=None, line_amount=_line_amount(cells, Kept()))
         status = self.statuses.meaning(cells["order status"])
         if status == NEVER_PLACED:
             return Ignored(row, NEVER_PLACED)
-        return OrderLine(row=row, key=key, order=self._order(key, status, cells), line_amount=_line_amount(cells))
+        kept = Kept()
+        order = self._order(key, status, cells, kept)
+        line_amount = None if kept.lacks_currency else _line_amount(cells, kept)
+        return kept.line(OrderLine(row=row, key=key, order=order, line_amount=line_amount))
 
-    def _order(self, key: str, status: str, cells: Cells) -> OrderRecord:
+    def _order(self, key: str, status: str, cells: Cells, kept: Kept) -> OrderRecord:
         column, text = _first(cells, _TOTALS)
-        total = fields.amount(text, column)
-        given_back = fields.amount(cells["order refund amount"].strip().removeprefix("-"), "Order Refund Amount")
-        _, currency = _first(cells, ("currency", "order currency"))
+        total = kept.amount(text, column)
+        given_back = kept.amount(cells["order refund amount"].strip().removeprefix("-"), "Order Refund Amount")
+        _, code = _first(cells, ("currency", "order currency"))
+        total, currency = kept.money(total, code, "Currency", self.context)
         _, country = _first(cells, ("country code (billing)", "billing country"))
         column, email = _first(cells, _EMAILS)
         return OrderRecord(
             external_id=key,
             placed_at=self.clock.instant(cells["order date"], "Order Date"),
             status=status,
-            email=fields.email(email, column),
+            email=kept.email(email, column),
             phone=orders.phone(*((cells[name], country or self.context.country) for name in _PHONES)),
-            currency=fields.currency(currency, "Currency", self.context),
+            currency=currency,
             total=total,
             refunded=orders.refunded(status, given_back, total),
             coupon=fields.short(cells["coupon code"]),
         )
 
 
-def _line_amount(cells: Cells) -> Decimal | None:
+def _line_amount(cells: Cells, kept: Kept) -> Decimal | None:
     """What the order is worth where no column tells: the sum of its lines."""
-    if amount := fields.amount(cells["order line total"], "Order Line Total"):
+    if amount := kept.amount(cells["order line total"], "Order Line Total"):
         return amount
-    price = fields.amount(cells["item cost"], "Item Cost")
+    price = kept.amount(cells["item cost"], "Item Cost")
     column, text = _first(cells, ("quantity", "quantity (- refund)"))
     return None if price is None else price * fields.quantity(text, column)
 

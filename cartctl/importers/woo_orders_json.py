@@ -13,7 +13,7 @@ from cartctl.domain.carts import OrderRecord
 from cartctl.importers import fields, orders, values, woocommerce
 from cartctl.importers.format import JsonFormat, lines_of_records
 from cartctl.importers.jsonfile import JsonFile, Sample
-from cartctl.importers.orders import NEVER_PLACED, Statuses
+from cartctl.importers.orders import NEVER_PLACED, Kept, Statuses
 from cartctl.importers.records import Context, Ignored, Line, OrderLine
 from cartctl.importers.values import Record
 
@@ -38,23 +38,23 @@ def _line(row: int, record: Record, statuses: Statuses, context: Context) -> Ord
     placed_at = _instant(record, "date_created", context)
     if placed_at is None:
         raise fields.FieldError("date_created_gmt", "is blank")
-    total = fields.amount(values.text(record, "total"), "total")
-    if total is None:
-        raise fields.FieldError("total", "is blank")
+    kept = Kept()
+    total = kept.amount(values.text(record, "total"), "total", required=True)
+    total, currency = kept.money(total, values.text(record, "currency"), "currency", context)
     country = values.text(record, "billing.country") or context.country
     order = OrderRecord(
         external_id=key,
         placed_at=placed_at,
         updated_at=_instant(record, "date_modified", context),
         status=status,
-        email=fields.email(values.text(record, "billing.email"), "billing.email"),
+        email=kept.email(values.text(record, "billing.email"), "billing.email"),
         phone=orders.phone((values.text(record, "billing.phone"), country)),
-        currency=fields.currency(values.text(record, "currency"), "currency", context),
+        currency=currency,
         total=total,
-        refunded=orders.refunded(status, _given_back(record), total),
+        refunded=orders.refunded(status, _given_back(record, kept), total),
         coupon=next((fields.short(values.text(line, "code")) for line in values.records(record, "coupon_lines")), ""),
     )
-    return OrderLine(row=row, key=key, order=order)
+    return kept.line(OrderLine(row=row, key=key, order=order))
 
 
 def _instant(record: Record, name: str, context: Context) -> datetime | None:
@@ -66,10 +66,10 @@ def _instant(record: Record, name: str, context: Context) -> datetime | None:
     return fields.optional_instant(values.text(record, name), name, context)
 
 
-def _given_back(record: Record) -> Decimal:
+def _given_back(record: Record, kept: Kept) -> Decimal:
     """Add up the refunds, which the API writes as negative totals."""
     totals = [values.text(refund, "total").removeprefix("-") for refund in values.records(record, "refunds")]
-    return sum((fields.amount(total, "refunds.total") or Decimal(0) for total in totals), Decimal(0))
+    return sum((kept.amount(total, "refunds.total") or Decimal(0) for total in totals), Decimal(0))
 
 
 FORMAT = JsonFormat(

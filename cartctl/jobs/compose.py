@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from cartctl.domain.carts import Item
 from cartctl.domain.money import Money
@@ -22,6 +22,14 @@ from cartctl.store.tables import contacts, enrollments
 if TYPE_CHECKING:  # Jinja2 and itsdangerous are loaded by whoever builds these: a tick without mail needs neither
     from cartctl.mail.links import Links
     from cartctl.mail.render import Renderer
+
+
+_ABOUT = (
+    select(enrollments.c.id.label("enrollment_id"), enrollments.c.sequence, contacts.c.email_normalised, carts_table)
+    .join(carts_table, carts_table.c.id == enrollments.c.cart_id)
+    .join(contacts, contacts.c.id == enrollments.c.contact_id)
+    .where(enrollments.c.id.in_(bindparam("ids", expanding=True)))
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,14 +61,7 @@ def load(
     Belongs into the claim's transaction: what `coupon_codes.reserve` gives is given when the claim is committed.
     """
     by_enrollment = {row.enrollment_id: row.id for row in message_rows}
-    rows = connection.execute(
-        select(
-            enrollments.c.id.label("enrollment_id"), enrollments.c.sequence, contacts.c.email_normalised, carts_table
-        )
-        .join(carts_table, carts_table.c.id == enrollments.c.cart_id)
-        .join(contacts, contacts.c.id == enrollments.c.contact_id)
-        .where(enrollments.c.id.in_(by_enrollment))
-    ).all()
+    rows = connection.execute(_ABOUT, {"ids": list(by_enrollment)}).all()
     lines = carts.items(connection, [row.id for row in rows], {row.id: row.currency for row in rows})
     abouts = {by_enrollment[row.enrollment_id]: row for row in rows}
     steps = {message.id: rules.step(abouts[message.id].sequence, message.step) for message in message_rows}

@@ -19,7 +19,7 @@ from cartctl.errors import InputFileError
 from cartctl.importers import sendgrid_events as importer
 from cartctl.importers.csvfile import CsvFile
 from cartctl.importers.format import Source
-from cartctl.importers.records import Ignored, RowError
+from cartctl.importers.records import Ignored, Note, RowError
 from cartctl.importers.sendgrid_events import Event
 from cartctl.jobs.import_lines import import_lines
 from cartctl.jobs.importing import ImportResult, Options
@@ -36,7 +36,7 @@ _TRANSPORT = "sendgrid"
 def run(database: EngineDatabase, path: Path, *, options: Options, rules: Rules, now: datetime) -> ImportResult:
     """Import `path`, a dump of SendGrid's event webhook."""
 
-    def read(source: Source) -> Iterable[Event | RowError | Ignored]:
+    def read(source: Source) -> Iterable[Event | RowError | Ignored | Note]:
         if isinstance(source, CsvFile) or (source.sample.first and not importer.recognise(source.sample)):
             raise InputFileError(f"{path}: no SendGrid events: expected what its event webhook posts, as JSON")
         return importer.read(source)
@@ -69,7 +69,7 @@ def take(
             "content_hash": hmac.new(hashing_key, event.content, "sha256").hexdigest(),
             "source": _TRANSPORT,
             "kind": event.kind,
-            "at": event.at,
+            "at": event.at or now,
             "message_id": about[event.row].id if event.row in about else None,
             "detail": event.detail,
         }

@@ -236,6 +236,7 @@ class _Run:
                 elif isinstance(line, OrderLine):
                     self._accepted += 1
                     stage.add_order(line.row, line.key, line.order, line.line_amount)
+                    self._notes |= dict.fromkeys(line.notes)
                     if line.delivery is not None:
                         stage.add_delivery(line.delivery.digest, line.delivery.state, line.delivery.at, line.key)
                     if line.order is not None:
@@ -287,7 +288,15 @@ class _Run:
         if self._kind == "tiktok":
             known = events.remember_staged(connection, store, source="tiktok")
             self._saved["orders"]["duplicates"] = known + self._because[DUPLICATE]
+            self._ignore_repeated(events.staged_twice(connection))
         self._reject(stage)
+
+    def _ignore_repeated(self, rows: int) -> None:
+        """Count rows that repeat another one of the file: they were staged, and say nothing new."""
+        if rows:
+            self._accepted -= rows
+            self._ignored += rows
+            self._because[DUPLICATE] += rows
 
     def _assembled(
         self,

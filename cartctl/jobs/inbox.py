@@ -6,10 +6,15 @@
 3. Each file is imported in a transaction of its own, as its command would. Its rejected rows wait in `.inbox/`.
 4. Only then is it moved: to `done/`, or to `failed/` where nothing of it was imported.
 
+5. Where disk, folder or database fail, the file stays for the next run, and the others are looked at: its content may
+   be sound.
+
 A process may die anywhere. A file that was imported and not moved is known by its content the next time: it changes
 nothing, and is moved. The caller holds a lock: two processes never work on one folder.
 """
 
+import contextlib
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -17,7 +22,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
 
-from cartctl.errors import InputFileError, UsageError
+from cartctl.domain.identity import without_addresses
+from cartctl.errors import (
+    CartctlError,
+    DatabaseBusyError,
+    InputFileError,
+    UnreadableFileError,
+    UnwritableFileError,
+    UsageError,
+)
 from cartctl.importers import coupons, registry, sendgrid_events, suppressions
 from cartctl.importers.csvfile import CsvFile, open_binary
 from cartctl.importers.source import open_source
@@ -29,6 +42,9 @@ DONE, FAILED, WORK = "done", "failed", ".inbox"
 KINDS = ("suppressions", "orders", "tiktok", "carts", "events", "coupons")
 """In the order in which they are imported: what keeps mails from going out comes first."""
 _UNFINISHED = (".part", ".filepart", ".tmp")
+_NAME_BYTES = 231
+"""Of a file's name: file systems take 255, and `-2`, `.rejects.jsonl.part` or `.reason.txt` must go behind it."""
+_SUFFIX_BYTES = 16
 
 Importer = Callable[[Path, Path, str], ImportResult]
 """Imports one file; the other two say in which folder, and under which name, its rejected rows go."""
@@ -45,19 +61,28 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handled:
-    """What became of one file. `result` is None where nothing could be read; then `error` says why."""
+    """What became of one file. `result` is None where nothing was imported; then `error` says why.
+
+    `waiting`: it was left where it is for the next run, `moved_to` is None, and `error` says why; if only the move
+    failed there is a `result`, too.
+    """
 
     path: Path
     kind: str
-    outcome: Literal["done", "failed"]
-    moved_to: Path
+    outcome: Literal["done", "failed", "waiting"]
+    moved_to: Path | None
     result: ImportResult | None = None
     error: str = ""
 
     @property
     def has_problems(self) -> bool:
         """Whether it has something to tell; a file that was told of before has not."""
-        return self.outcome == "failed" or (self.result is not None and self.result.rejects_file is not None)
+        return self.outcome != "done" or (self.result is not None and self.result.rejects_file is not None)
+
+    @property
+    def safe_error(self) -> str:
+        """The error as it may be printed."""
+        return without_addresses(self.error, name=str(self.path))
 
     def as_json(self) -> dict[str, Any]:
         """Return the documented JSON object."""
@@ -65,8 +90,8 @@ class Handled:
             "file": shown(self.path),
             "kind": self.kind,
             "outcome": self.outcome,
-            "moved_to": shown(self.moved_to),
-            "error": self.error or None,
+            "moved_to": shown(self.moved_to) if self.moved_to else None,
+            "error": self.safe_error or None,
             "import": self.result.as_json() if self.result else None,
         }
 
@@ -87,7 +112,8 @@ def look(folder: Path, *, now: datetime) -> Waiting:
 def run(folder: Path, ready: tuple[Path, ...], importers: Mapping[str, Importer]) -> Iterator[Handled]:
     """Import these files and move them away; yield each as soon as that is done.
 
-    Raises DatabaseError when the database is at fault, UsageError when the folder is: what was not moved stays.
+    Raises DatabaseError when the database is at fault (but for a busy one, which is the file's), UsageError when the
+    folder is: what was not moved stays.
     """
     try:
         for name in (DONE, FAILED, WORK):
@@ -108,6 +134,8 @@ class _Found:
     stamp: tuple[int, int, int]
     kind: str
     error: str = ""
+    fault: CartctlError | None = None
+    """What kept its content from being looked at."""
 
     @property
     def rank(self) -> tuple[int, int, str]:
@@ -123,6 +151,8 @@ def _in_order(ready: tuple[Path, ...]) -> list[_Found]:
             continue
         try:
             found.append(_Found(path, stamp, kind_of(path)))
+        except UnreadableFileError as fault:
+            found.append(_Found(path, stamp, "", fault=fault))
         except InputFileError as fault:
             found.append(_Found(path, stamp, "", str(fault)))
     return sorted(found, key=lambda one: one.rank)
@@ -161,34 +191,51 @@ def _handle(folder: Path, found: _Found, importers: Mapping[str, Importer]) -> H
     result: ImportResult | None = None
     if _stamp(path) != found.stamp:
         return None
-    if not error:
-        try:
-            result = importers[found.kind](path, folder / WORK, path.name)
-        except (InputFileError, UsageError) as fault:
-            error = str(fault)
-    same = _stamp(path) == found.stamp  # else it has been replaced meanwhile: the new one waits for the next run
-    if result is not None:
-        return _put_away(folder, found, result, is_there=same)
-    return _give_up(folder, found, error) if same else None
+    if found.fault:
+        return _left(found, found.fault)
+    try:
+        if not error:
+            try:
+                result = importers[found.kind](path, folder / WORK, _fitting(path.name))
+            except (DatabaseBusyError, UnreadableFileError, UnwritableFileError) as fault:
+                return _left(found, fault)
+            except (InputFileError, UsageError) as fault:
+                error = str(fault)
+        same = _stamp(path) == found.stamp  # else it has been replaced meanwhile: the new one waits for the next run
+        if result is not None:
+            return _put_away(folder, found, result, is_there=same)
+        return _give_up(folder, found, error) if same else None
+    except OSError as fault:
+        return _left(found, fault, result)
+
+
+def _left(found: _Found, fault: CartctlError | OSError, result: ImportResult | None = None) -> Handled:
+    """Leave a file for the next run; what was imported of it already will be known then."""
+    name = shown(found.path)
+    reason = (
+        f"{shown(Path(str(fault.filename or name)))}: {fault.strerror}" if isinstance(fault, OSError) else str(fault)
+    )
+    error = reason if reason.startswith(f"{name}:") else f"{name}: {reason}"
+    return Handled(path=found.path, kind=found.kind, outcome="waiting", moved_to=None, result=result, error=error)
 
 
 def _put_away(folder: Path, found: _Found, result: ImportResult, *, is_there: bool) -> Handled:
     """Move a file that was imported; its rejected rows first, for it is the file that is looked for the next time."""
-    path = found.path
+    path, name = found.path, _fitting(found.path.name)
     nothing = bool(result.rejected and not result.accepted)
     home = folder / (FAILED if nothing else DONE)
-    waiting = next(iter(_rejects(folder / WORK, path.name)), None)
+    waiting = next(iter(_rejects(folder / WORK, name)), None)
     if waiting and not result.rejected:
         waiting.unlink()  # of another file that had this name, and went before it was imported
         waiting = None
     target = None
     if result.rejected and result.already_imported and not waiting:
         # It was imported by a process that died when only the rejected rows had been moved (or long ago: then not).
-        target = next((name for name in _candidates(home, path.name) if _beside(name) and not _exists(name)), None)
+        target = next((taken for taken in _candidates(home, name) if _beside(taken) and not _exists(taken)), None)
     if target is None:
-        target = next(name for name in _names(home, path.name) if not _exists(name) and not _beside(name))
+        target = next(free for free in _names(home, name) if not _exists(free) and not _beside(free))
     if waiting:
-        waiting.rename(home / f"{target.name}{waiting.name.removeprefix(path.name)}")
+        waiting.rename(home / f"{target.name}{waiting.name.removeprefix(name)}")
     rejects = next(iter(_rejects(home, target.name)), None)
     if is_there:
         path.rename(target)
@@ -203,15 +250,31 @@ def _put_away(folder: Path, found: _Found, result: ImportResult, *, is_there: bo
 
 def _give_up(folder: Path, found: _Found, error: str) -> Handled:
     """Move a file of which nothing was imported, with the reason beside it."""
-    reason = f"{error}\n"
-    for target in _names(folder / FAILED, found.path.name):
+    reason = f"{error}\n".encode()
+    for target in _names(folder / FAILED, _fitting(found.path.name)):
         note = target.with_name(f"{target.name}.reason.txt")
         # A note without its file is left by a process that died here: it says the same.
-        if not _exists(target) and (not _exists(note) or note.read_text(encoding="utf-8") == reason):
-            note.write_text(reason, encoding="utf-8")
-            found.path.rename(target)
+        if not _exists(target) and (not _exists(note) or note.read_bytes() == reason):
             break
+    try:
+        note.write_bytes(reason)
+        found.path.rename(target)
+    except OSError:
+        with contextlib.suppress(OSError):
+            note.unlink()
+        raise
     return Handled(path=found.path, kind=found.kind, outcome="failed", moved_to=target, error=error)
+
+
+def _fitting(name: str) -> str:
+    """Return the name that a file gets when it is moved: its own, but for one that leaves no room behind it."""
+    whole = os.fsencode(name)
+    if len(whole) <= _NAME_BYTES:
+        return name
+    suffix = os.fsencode(Path(name).suffix)
+    suffix = suffix if len(suffix) <= _SUFFIX_BYTES else b""
+    behind = f"~{hashlib.sha256(whole).hexdigest()[:8]}".encode() + suffix
+    return (whole[: _NAME_BYTES - len(behind)] + behind).decode("utf-8", "ignore")
 
 
 def _names(home: Path, name: str) -> Iterator[Path]:
@@ -254,7 +317,9 @@ def shown(path: Path) -> str:
 
 def _sweep(folder: Path) -> None:
     """Remove what a dead process left in `.inbox/`: halves, and rejected rows of files that are there no more."""
+    there = {_fitting(path.name) for path in folder.iterdir()}
     for path in (folder / WORK).iterdir():
         owner, found, _ = path.name.rpartition(".rejects.")
-        if path.suffix == ".part" or (found and not (folder / owner).exists()):
-            path.unlink()
+        if path.suffix == ".part" or (found and owner not in there):
+            with contextlib.suppress(OSError):  # whoever needs this name will say what is wrong with it
+                path.unlink()

@@ -4,11 +4,14 @@ Tokens are itsdangerous' (HMAC-SHA256, its payload is readable: no address stand
 verify, so keys can be rotated. The time is an argument: this module reads no clock.
 """
 
+import hashlib
 from collections.abc import Sequence
+from copy import copy
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from itsdangerous import BadSignature, TimestampSigner
+from itsdangerous.encoding import want_bytes
 
 VALID_FOR = timedelta(days=30)
 Purpose = Literal["recover", "unsubscribe"]
@@ -30,7 +33,8 @@ class Links:
 
     def __init__(self, base_url: str, keys: Sequence[str]) -> None:
         self._base_url = base_url.rstrip("/")
-        self._keys = list(reversed(keys))  # itsdangerous signs with the last
+        last_signs = list(reversed(keys))  # so itsdangerous has it
+        self._signers = {purpose: _SignerAt(last_signs, purpose) for purpose in _PATHS}
 
     def link(self, purpose: Purpose, message_id: int, *, now: datetime) -> str:
         """Return the link for a message, valid for 30 days from `now`."""
@@ -51,17 +55,22 @@ class Links:
         return message_id
 
     def _signer(self, purpose: Purpose, now: datetime) -> TimestampSigner:
-        import hashlib
-
-        signer = _SignerAt(self._keys, salt=f"cartctl.{purpose}", digest_method=hashlib.sha256)
+        signer = copy(self._signers[purpose])
         signer.now = now
         return signer
 
 
 class _SignerAt(TimestampSigner):
-    """itsdangerous' signer under the caller's clock."""
+    """itsdangerous' signer under the caller's clock. It derives each key once, not for every link."""
 
     now: datetime
+
+    def __init__(self, keys: Sequence[str], purpose: Purpose) -> None:
+        super().__init__(keys, salt=f"cartctl.{purpose}", digest_method=hashlib.sha256)
+        self._derived = {secret: super(_SignerAt, self).derive_key(secret) for secret in self.secret_keys}
+
+    def derive_key(self, secret_key: str | bytes | None = None) -> bytes:
+        return self._derived[self.secret_keys[-1] if secret_key is None else want_bytes(secret_key)]
 
     def get_timestamp(self) -> int:
         return int(self.now.astimezone(UTC).timestamp())

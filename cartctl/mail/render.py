@@ -1,7 +1,8 @@
 """A step's templates and one cart's facts in, subject, HTML and text out.
 
 Templates are Jinja2: strict (a name that does not exist is an error, not a blank), sandboxed, and escaped in the
-HTML part. The HTML part is written in MJML and compiled after Jinja2 has filled it in.
+HTML part. The HTML part is written in MJML and compiled after Jinja2 has filled it in: see `mail.mjml`, which compiles
+mails that differ in their words alone only once.
 """
 
 import re
@@ -15,10 +16,9 @@ from typing import Any
 from babel import Locale, UnknownLocaleError
 from babel.dates import format_date
 from babel.numbers import NumberPattern
-from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateNotFound, TemplateSyntaxError
+from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateNotFound, TemplateSyntaxError, nodes
 from jinja2 import TemplateError as JinjaError
 from jinja2.sandbox import SandboxedEnvironment
-from mjml import mjml2html
 
 from cartctl.domain.carts import Item
 from cartctl.domain.money import UNKNOWN_CURRENCY, Money, exponent
@@ -27,6 +27,7 @@ from cartctl.domain.sequences import Step
 from cartctl.errors import TemplateError
 from cartctl.mail.facts import MailFacts, Rendered
 from cartctl.mail.links import VALID_FOR
+from cartctl.mail.mjml import Compiler, NotMjmlError, works_on_its_output
 
 SHOWN_ITEMS = 10
 """More lines than this are counted, not shown: a mail stays readable, and below the size at which Gmail clips it."""
@@ -37,13 +38,15 @@ class Renderer:
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = [str(folder) for folder in folders]
-        self._environment = SandboxedEnvironment(
+        self._compiler = Compiler()
+        self._environment = _Environment(
             loader=FileSystemLoader(self._folders),
             undefined=StrictUndefined,
             autoescape=lambda name: bool(name and name.endswith(".mjml")),
             trim_blocks=True,
             lstrip_blocks=True,
             auto_reload=False,
+            finalize=self._compiler.set_aside,
         )
         self._subject = lru_cache(maxsize=256)(self._environment.from_string)  # Jinja2 keeps compiled files only
 
@@ -52,9 +55,25 @@ class Renderer:
         values = _values(step, facts)
         where = f"{sequence.name}/{step.key}"
         subject = self._fill(f"{where}: subject", lambda: self._subject(step.subject), values)
-        mjml = self._fill(f"{where}.mjml", lambda: self._environment.get_template(f"{where}.mjml"), values)
+        mjml, words = self._fill_mjml(where, values)
         text = self._fill(f"{where}.txt", lambda: self._environment.get_template(f"{where}.txt"), values)
-        return Rendered(" ".join(subject.split()), _compile(f"{where}.mjml", mjml), text.strip() + "\n")
+        try:
+            html = self._compiler.html(mjml, words)
+        except NotMjmlError as error:
+            raise TemplateError(f"{where}.mjml: not valid MJML: {error}") from None
+        return Rendered(" ".join(subject.split()), html, text.strip() + "\n")
+
+    def _fill_mjml(self, where: str, values: Mapping[str, Any]) -> tuple[str, list[str]]:
+        """Fill in, with marks in the place of the words, unless a template would meet marks itself."""
+        filled: Callable[[], str] = lambda: self._fill(  # noqa: E731 - done once or twice
+            f"{where}.mjml", lambda: self._environment.get_template(f"{where}.mjml"), values
+        )
+        if not self._environment.works_on_its_output:
+            with self._compiler.setting_aside() as words:
+                mjml = filled()
+            if not self._environment.works_on_its_output:  # it may just have been read
+                return mjml, words
+        return filled(), []
 
     def _fill(self, where: str, template: Callable[[], Template], values: Mapping[str, Any]) -> str:
         try:
@@ -79,15 +98,20 @@ class Renderer:
         return place
 
 
-def _compile(where: str, mjml: str) -> str:
-    try:
-        html = mjml2html(mjml, fonts={}, disable_comments=True)
-    except ValueError as error:
-        raise TemplateError(f"{where}: not valid MJML: {error}") from None
-    # The compiler hands on what it does not know, and mail programs show nothing for it.
-    if unknown := re.search(r"<(mj-[\w-]*)", html):
-        raise TemplateError(f"{where}: not valid MJML: <{unknown[1]}> is unknown, or stands where it cannot")
-    return html
+class _Environment(SandboxedEnvironment):
+    """Looks first for what is nearly always meant: `item.name` is an entry of ours, of plain data."""
+
+    works_on_its_output = False
+    """Whether any template that was read so far does."""
+
+    def _generate(self, source: nodes.Template, *args: Any, **more: Any) -> str:  # a hook of Jinja2's, in its words
+        self.works_on_its_output |= works_on_its_output(source)
+        return super()._generate(source, *args, **more)
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        if type(obj) is dict and attribute in obj:
+            return obj[attribute]
+        return super().getattr(obj, attribute)
 
 
 def _values(step: Step, facts: MailFacts) -> dict[str, Any]:

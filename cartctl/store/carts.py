@@ -277,13 +277,16 @@ def _snapshot(connection: Connection, row: Row[Any]) -> CartSnapshot:
     )
 
 
+_ITEMS = (
+    select(cart_items).where(cart_items.c.cart_id.in_(bindparam("ids", expanding=True))).order_by(cart_items.c.cart_id)
+)
+
+
 def items(connection: Connection, cart_ids: Sequence[int], currencies: dict[int, str]) -> dict[int, tuple[Item, ...]]:
     """Return the items of carts, dearest line first, prices in the cart's currency."""
     found: dict[int, list[Item]] = {id_: [] for id_ in cart_ids}
     for chunk in chunks(list(cart_ids)):
-        rows = connection.execute(
-            select(cart_items).where(cart_items.c.cart_id.in_(chunk)).order_by(cart_items.c.cart_id)
-        )
+        rows = connection.execute(_ITEMS, {"ids": chunk})
         for row in rows:
             price = row.unit_price_minor
             found[row.cart_id].append(

@@ -4,13 +4,28 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, insert, select, update
 
 from cartctl.store import messages
 from cartctl.store.sql import chunks
 from cartctl.store.tables import carts, contacts, enrollments
 
 LIVE, SUSPENDED, FINISHED, CANCELLED = "live", "suspended", "finished", "cancelled"
+_WITH_CART = (
+    select(
+        enrollments,
+        contacts.c.email_normalised,
+        contacts.c.consent,
+        carts.c.status.label("cart_status"),
+        carts.c.abandoned_at,
+        carts.c.timezone,
+        carts.c.total_minor,
+        carts.c.currency,
+    )
+    .join(carts, carts.c.id == enrollments.c.cart_id)
+    .join(contacts, contacts.c.id == enrollments.c.contact_id)
+    .where(enrollments.c.id.in_(bindparam("ids", expanding=True)))
+)
 
 
 def of_carts(connection: Connection, sequence: str, cart_ids: Sequence[int]) -> dict[int, Row[Any]]:
@@ -146,19 +161,5 @@ def with_cart(connection: Connection, ids: Sequence[int]) -> list[Row[Any]]:
     """Return enrollments with what scheduling and the gate need of cart and contact."""
     found: list[Row[Any]] = []
     for chunk in chunks(list(ids)):
-        found += connection.execute(
-            select(
-                enrollments,
-                contacts.c.email_normalised,
-                contacts.c.consent,
-                carts.c.status.label("cart_status"),
-                carts.c.abandoned_at,
-                carts.c.timezone,
-                carts.c.total_minor,
-                carts.c.currency,
-            )
-            .join(carts, carts.c.id == enrollments.c.cart_id)
-            .join(contacts, contacts.c.id == enrollments.c.contact_id)
-            .where(enrollments.c.id.in_(chunk))
-        ).all()
+        found += connection.execute(_WITH_CART, {"ids": chunk}).all()
     return found

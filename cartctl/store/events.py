@@ -42,7 +42,7 @@ class Addressed:
 
 
 def remember_staged(connection: Connection, store: str, *, source: str) -> int:
-    """Keep the webhooks that `Staging.add_delivery` staged; return how many of them were known."""
+    """Keep the webhooks that `Staging.add_delivery` staged; return how many of them were known or repeat another."""
     staged: int = connection.execute(text("SELECT COUNT(*) FROM staged_deliveries")).scalar_one()
     if not staged:
         return 0
@@ -55,6 +55,12 @@ def remember_staged(connection: Connection, store: str, *, source: str) -> int:
         {"source": source, "store": store},
     )
     return staged - new.rowcount
+
+
+def staged_twice(connection: Connection) -> int:
+    """Return how many of the staged webhooks repeat another one of them."""
+    statement = text("SELECT COUNT(*) - COUNT(DISTINCT digest) FROM staged_deliveries")
+    return int(connection.execute(statement).scalar_one())
 
 
 def messages_by_id(connection: Connection, ids: Iterable[int]) -> dict[int, Addressed]:

@@ -149,7 +149,7 @@ SELECT key, MIN(CASE WHEN digest IS NOT NULL THEN row END),
        AND MIN(CASE WHEN digest IS NOT NULL THEN COALESCE(updated_at, -1) END)
          = MAX(CASE WHEN digest IS NOT NULL THEN COALESCE(updated_at, -1) END)
        AND MIN(consent) = MAX(consent)
-       AND COALESCE(MAX(total_minor), {_MAX_WORTH} + 1) <= {_MAX_WORTH}
+       AND CASE WHEN MAX(total_minor) IS NULL THEN COUNT(line_amount) = 0 ELSE MAX(total_minor) <= {_MAX_WORTH} END
 FROM staged_orders GROUP BY key
 """
 
@@ -166,17 +166,18 @@ ORDER BY keys.head
 
 _ORDER_VALUES = """
   placed.channel, contacts.id AS contact_id, placed.phone, placed.cart_ref, placed.checkout_token, placed.cart_token,
-  placed.status, bought.status IS NOT NULL AS is_purchase, placed.currency, placed.total_minor,
-  CASE WHEN bought.status IS NULL OR placed.refunded_minor > placed.total_minor THEN 0
-       ELSE placed.total_minor - placed.refunded_minor END AS net_minor,
+  placed.status, bought.status IS NOT NULL AS is_purchase, placed.currency,
+  COALESCE(placed.total_minor, 0) AS total_minor, placed.total_minor IS NOT NULL AS total_given,
+  CASE WHEN bought.status IS NULL OR placed.refunded_minor > COALESCE(placed.total_minor, 0) THEN 0
+       ELSE COALESCE(placed.total_minor, 0) - placed.refunded_minor END AS net_minor,
   placed.coupon, placed.placed_at, placed.updated_at
 """
 
 _INSERT_ORDERS = f"""
 INSERT INTO orders (
-  store, external_id, imported_at, total_given, channel, contact_id, phone, cart_ref, checkout_token, cart_token,
-  status, is_purchase, currency, total_minor, net_minor, coupon, placed_at, updated_at)
-SELECT :store, placed.external_id, :now, true, {_ORDER_VALUES}
+  store, external_id, imported_at, channel, contact_id, phone, cart_ref, checkout_token, cart_token,
+  status, is_purchase, currency, total_minor, total_given, net_minor, coupon, placed_at, updated_at)
+SELECT :store, placed.external_id, :now, {_ORDER_VALUES}
 FROM fresh_orders AS fresh
 JOIN staged_orders AS placed ON placed.row = fresh.head
 LEFT JOIN contacts ON contacts.email_normalised = placed.email
@@ -184,11 +185,12 @@ LEFT JOIN bought_statuses AS bought ON bought.status = placed.status
 ORDER BY fresh.head
 """
 
+# A file that does not tell the total says nothing of the one that is known, be it its cart's or another file's.
 _SAME_ORDERS = f"""
 INSERT INTO same_orders (head)
 SELECT told.head
 FROM (
-  SELECT keys.head, placed.external_id, placed.email, {_ORDER_VALUES}
+  SELECT keys.head, placed.external_id, placed.refunded_minor, {_ORDER_VALUES}
   FROM order_keys AS keys
   JOIN staged_orders AS placed ON placed.row = keys.head
   LEFT JOIN contacts ON contacts.email_normalised = placed.email
@@ -196,12 +198,16 @@ FROM (
   WHERE keys.plain
 ) AS told
 JOIN orders AS known ON known.store = :store AND known.external_id = told.external_id
-WHERE known.total_given
-  AND {{same}}
+WHERE {{same}}
+  AND CASE WHEN told.total_given
+           THEN known.total_given AND known.currency = told.currency AND known.total_minor = told.total_minor
+                AND known.net_minor = told.net_minor
+           ELSE told.refunded_minor = 0
+                AND known.net_minor = CASE WHEN told.is_purchase THEN known.total_minor ELSE 0 END END
 """
 _COMPARED = (
     *("channel", "contact_id", "phone", "cart_ref", "checkout_token", "cart_token", "status", "is_purchase"),
-    *("currency", "total_minor", "net_minor", "coupon", "placed_at", "updated_at"),
+    *("coupon", "placed_at", "updated_at"),
 )
 
 _LEFT = """

@@ -3,12 +3,17 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
+    BindParameter,
     ColumnElement,
     Connection,
+    Integer,
     Row,
+    Select,
+    Update,
     and_,
     bindparam,
     func,
@@ -22,11 +27,69 @@ from sqlalchemy import (
 from cartctl.domain.messages import OPEN, REACHED, RESUMABLE, TRANSITIONS, MessageState
 from cartctl.store import coupons
 from cartctl.store.sql import chunks
-from cartctl.store.tables import message_transitions, messages
+from cartctl.store.tables import UtcTime, message_transitions, messages
 
 S = MessageState
 LEASED = frozenset({S.CLAIMED, S.SENDING})
 """Whoever holds one has a lease on it; every other state ends the lease."""
+
+
+def _values(states: Iterable[MessageState]) -> list[str]:
+    return sorted(state.value for state in states)
+
+
+# What every turn of the sending loop asks is put together once: that takes longer than the asking.
+_INSERT_TRANSITION = insert(message_transitions)
+_INSERT_MESSAGE = insert(messages).returning(messages.c.id, messages.c.reason)
+_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
+_OF_ENROLLMENTS = select(
+    messages.c.id, messages.c.enrollment_id, messages.c.step, messages.c.state, messages.c.reason
+).where(messages.c.enrollment_id.in_(_IDS))
+_BUSY_ENROLLMENTS = select(messages.c.enrollment_id).where(
+    messages.c.enrollment_id.in_(_IDS), messages.c.state.in_(_values(OPEN))
+)
+_CLAIMED = select(messages).where(messages.c.id.in_(_IDS)).order_by(messages.c.attempt_at, messages.c.id)
+_HELD = (
+    select(messages.c.id, messages.c.lease_token)
+    .where(messages.c.id.in_(_IDS), messages.c.state == bindparam("state"))
+    .order_by(messages.c.id)
+    .with_for_update()
+)
+
+
+def _reached() -> Select[Any]:
+    age = func.row_number().over(partition_by=messages.c.contact_id, order_by=messages.c.sent_at.desc())
+    ranked = (
+        select(messages.c.contact_id, messages.c.sent_at, age.label("age"))
+        .where(
+            messages.c.contact_id.in_(_IDS),
+            messages.c.sent_at.is_not(None),  # as in the partial index
+            messages.c.state.in_(_values(REACHED)),
+        )
+        .subquery()
+    )
+    latest = ranked.c.age <= bindparam("latest", type_=Integer)
+    return select(ranked.c.contact_id, ranked.c.sent_at).where(latest).order_by(ranked.c.contact_id, ranked.c.sent_at)
+
+
+def _candidates_due() -> Select[Any]:
+    due_by = bindparam("due_by", type_=UtcTime)
+    earlier = messages.alias("earlier")
+    written_to = select(earlier.c.id).where(
+        earlier.c.contact_id == messages.c.contact_id,
+        earlier.c.sent_at >= due_by,
+        earlier.c.state.in_(_values(REACHED)),
+    )
+    return (
+        select(messages.c.id, messages.c.contact_id)
+        .where(messages.c.state == text("'scheduled'"), messages.c.attempt_at <= due_by, ~written_to.exists())
+        .order_by(messages.c.attempt_at, messages.c.id)
+        .limit(bindparam("limit", type_=Integer))
+        .with_for_update(skip_locked=True)
+    )
+
+
+_REACHED, _CANDIDATES = _reached(), _candidates_due()
 
 
 def move(
@@ -80,10 +143,8 @@ def move_each(connection: Connection, from_state: MessageState, changes: Sequenc
         return
     for change in changes:
         assert change.to_state in TRANSITIONS[from_state], (from_state, change.to_state)
-    names = ["state", "reason", *changes[0].values]
-    statement = update(messages).where(messages.c.id == bindparam("the_id"), messages.c.state == from_state.value)
     connection.execute(
-        statement.values({name: bindparam(f"new_{name}") for name in names}),
+        _update_each(from_state, tuple(changes[0].values)),
         [
             {"the_id": change.id, "new_state": change.to_state.value, "new_reason": change.reason}
             | {f"new_{name}": value for name, value in change.values.items()}
@@ -95,6 +156,12 @@ def move_each(connection: Connection, from_state: MessageState, changes: Sequenc
         _record(connection, group, from_state.value, to_state, at)
 
 
+@lru_cache(maxsize=64)
+def _update_each(from_state: MessageState, names: tuple[str, ...]) -> Update:
+    statement = update(messages).where(messages.c.id == bindparam("the_id"), messages.c.state == from_state.value)
+    return statement.values({name: bindparam(f"new_{name}") for name in ("state", "reason", *names)})
+
+
 def _record(
     connection: Connection, changes: Sequence[tuple[int, str]], from_state: str, to_state: MessageState, at: datetime
 ) -> None:
@@ -102,7 +169,7 @@ def _record(
         coupons.release(connection, [id_ for id_, _ in changes])
     if changes:
         connection.execute(
-            insert(message_transitions),
+            _INSERT_TRANSITION,
             [
                 {"message_id": id_, "at": at, "from_state": from_state, "to_state": to_state.value, "reason": reason}
                 for id_, reason in changes
@@ -139,7 +206,7 @@ def schedule(connection: Connection, planned: Sequence[Planned], *, at: datetime
             }
             for plan in fresh
         ]
-        made = connection.execute(insert(messages).returning(messages.c.id, messages.c.reason), rows).all()
+        made = connection.execute(_INSERT_MESSAGE, rows).all()
         _record(connection, [(id_, reason) for id_, reason in made], "", S.SCHEDULED, at)
     for plan in planned:
         if id_ := known.get((plan.enrollment_id, plan.step)):
@@ -151,10 +218,8 @@ def schedule(connection: Connection, planned: Sequence[Planned], *, at: datetime
 def _ids(connection: Connection, planned: Sequence[Planned]) -> dict[tuple[int, str], int]:
     found: dict[tuple[int, str], int] = {}
     for chunk in chunks([plan.enrollment_id for plan in planned]):
-        rows = connection.execute(
-            select(messages.c.enrollment_id, messages.c.step, messages.c.id).where(messages.c.enrollment_id.in_(chunk))
-        )
-        found.update(((enrollment_id, step), id_) for enrollment_id, step, id_ in rows)
+        rows = connection.execute(_OF_ENROLLMENTS, {"ids": chunk})
+        found.update(((row.enrollment_id, row.step), row.id) for row in rows)
     return found
 
 
@@ -162,14 +227,9 @@ def done_steps(connection: Connection, enrollment_ids: Sequence[int]) -> dict[in
     """Return the steps of each enrollment that are behind it: all but those a resumption would send."""
     done: dict[int, set[str]] = {id_: set() for id_ in enrollment_ids}
     for chunk in chunks(list(enrollment_ids)):
-        rows = connection.execute(
-            select(messages.c.enrollment_id, messages.c.step, messages.c.state, messages.c.reason).where(
-                messages.c.enrollment_id.in_(chunk)
-            )
-        )
-        for enrollment_id, step, state, reason in rows:
-            if not (state == S.CANCELLED and reason in RESUMABLE):
-                done[enrollment_id].add(step)
+        for row in connection.execute(_OF_ENROLLMENTS, {"ids": chunk}):
+            if not (row.state == S.CANCELLED and row.reason in RESUMABLE):
+                done[row.enrollment_id].add(row.step)
     return done
 
 
@@ -177,13 +237,7 @@ def with_open_message(connection: Connection, enrollment_ids: Sequence[int]) -> 
     """Return those enrollments that have a message scheduled, claimed or being sent."""
     found: set[int] = set()
     for chunk in chunks(list(enrollment_ids)):
-        found.update(
-            connection.execute(
-                select(messages.c.enrollment_id).where(
-                    messages.c.enrollment_id.in_(chunk), messages.c.state.in_(_values(OPEN))
-                )
-            ).scalars()
-        )
+        found.update(connection.execute(_BUSY_ENROLLMENTS, {"ids": chunk}).scalars())
     return found
 
 
@@ -211,23 +265,8 @@ def cancel_open(connection: Connection, enrollment_ids: Sequence[int], *, reason
 def reached(connection: Connection, contact_ids: Sequence[int], *, latest: int) -> dict[int, tuple[datetime, ...]]:
     """Return when each contact was last written to (at most `latest` times, at least one), oldest first."""
     times: dict[int, list[datetime]] = {id_: [] for id_ in contact_ids}
-    age = func.row_number().over(partition_by=messages.c.contact_id, order_by=messages.c.sent_at.desc())
     for chunk in chunks(list(times)):
-        ranked = (
-            select(messages.c.contact_id, messages.c.sent_at, age.label("age"))
-            .where(
-                messages.c.contact_id.in_(chunk),
-                messages.c.sent_at.is_not(None),  # as in the partial index
-                messages.c.state.in_(_values(REACHED)),
-            )
-            .subquery()
-        )
-        rows = connection.execute(
-            select(ranked.c.contact_id, ranked.c.sent_at)
-            .where(ranked.c.age <= max(1, latest))
-            .order_by(ranked.c.contact_id, ranked.c.sent_at)
-        )
-        for contact_id, sent_at in rows:
+        for contact_id, sent_at in connection.execute(_REACHED, {"ids": chunk, "latest": max(1, latest)}):
             times[contact_id].append(sent_at)
     return {contact_id: tuple(sent) for contact_id, sent in times.items()}
 
@@ -261,11 +300,7 @@ def claim(
     ids = move(connection, chosen.values(), S.SCHEDULED, S.CLAIMED, at=at, lease_token=token, lease_until=lease_until)
     if not ids:
         return []
-    return list(
-        connection.execute(
-            select(messages).where(messages.c.id.in_(ids)).order_by(messages.c.attempt_at, messages.c.id)
-        )
-    )
+    return list(connection.execute(_CLAIMED, {"ids": ids}))
 
 
 def _candidates(connection: Connection, *, due_by: datetime, limit: int, but_not: Iterable[int]) -> list[Row[Any]]:
@@ -273,19 +308,9 @@ def _candidates(connection: Connection, *, due_by: datetime, limit: int, but_not
 
     Nor must those of a contact who was written to since the run began (at `due_by`): the gate would put each off.
     """
-    earlier = messages.alias("earlier")
-    written_to = select(earlier.c.id).where(
-        earlier.c.contact_id == messages.c.contact_id,
-        earlier.c.sent_at >= due_by,
-        earlier.c.state.in_(_values(REACHED)),
-    )
-    statement = select(messages.c.id, messages.c.contact_id).where(
-        messages.c.state == text("'scheduled'"), messages.c.attempt_at <= due_by, ~written_to.exists()
-    )
-    if others := list(but_not):
-        statement = statement.where(messages.c.contact_id.not_in(others))
-    order = statement.order_by(messages.c.attempt_at, messages.c.id)
-    return list(connection.execute(order.limit(limit).with_for_update(skip_locked=True)))
+    others = list(but_not)
+    statement = _CANDIDATES.where(messages.c.contact_id.not_in(others)) if others else _CANDIDATES
+    return list(connection.execute(statement, {"due_by": due_by, "limit": limit}))
 
 
 def still_held(connection: Connection, rows: Sequence[Row[Any]], state: MessageState) -> list[Row[Any]]:
@@ -296,12 +321,7 @@ def still_held(connection: Connection, rows: Sequence[Row[Any]], state: MessageS
     """
     if not rows:
         return []
-    found = connection.execute(
-        select(messages.c.id, messages.c.lease_token)
-        .where(messages.c.id.in_([row.id for row in rows]), messages.c.state == state.value)
-        .order_by(messages.c.id)
-        .with_for_update()
-    )
+    found = connection.execute(_HELD, {"ids": [row.id for row in rows], "state": state.value})
     tokens = {row.id: row.lease_token for row in found}
     return [row for row in rows if tokens.get(row.id) == row.lease_token]
 
@@ -327,7 +347,3 @@ def expired_leases(connection: Connection, *, before: datetime) -> Sequence[Row[
     """Return the messages whose lease ran out: claimed ones, and ones being sent."""
     found = select(messages).where(_leased(), messages.c.lease_until < before)
     return connection.execute(found.order_by(messages.c.lease_until, messages.c.id)).all()
-
-
-def _values(states: Iterable[MessageState]) -> list[str]:
-    return sorted(state.value for state in states)

@@ -5,6 +5,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import Column, Connection, Row, Select, String, and_, bindparam, cast, select, text, update
@@ -42,6 +43,8 @@ _with_end = select(carts, _next.c.created_at.label("ended_at")).outerjoin(
     ),
 )
 """Carts, each with the beginning of its next generation, if it has one."""
+_carts_with_end = _with_end.where(carts.c.id.in_(bindparam("ids", expanding=True)))
+_aliases = select(cart_aliases).where(cart_aliases.c.cart_id.in_(bindparam("ids", expanding=True)))
 
 
 def carts_of_orders(connection: Connection, store: str, order_rows: Iterable[Row[Any]]) -> list[int]:
@@ -100,7 +103,7 @@ def _former(connection: Connection, cart_ids: Sequence[int]) -> dict[int, frozen
     """Return what each cart was known by before, as (kind, value)."""
     found: dict[int, set[tuple[str, str]]] = {}
     for chunk in chunks(list(cart_ids)):
-        for alias in connection.execute(select(cart_aliases).where(cart_aliases.c.cart_id.in_(chunk))):
+        for alias in connection.execute(_aliases, {"ids": chunk}):
             found.setdefault(alias.cart_id, set()).add((alias.kind, alias.value))
     return {cart_id: frozenset(aliases) for cart_id, aliases in found.items()}
 
@@ -108,12 +111,26 @@ def _former(connection: Connection, cart_ids: Sequence[int]) -> dict[int, frozen
 def _linked(
     connection: Connection, statement: Select[Any], column: Column[Any], other: Column[Any], rows: list[Row[Any]]
 ) -> Iterable[Row[Any]]:
-    values = sorted({value for row in rows if (value := row._mapping[other.name])})  # noqa: SLF001 - its public name
-    for chunk in chunks(values):
-        found = statement.where(column.in_(chunk))
-        if column.name not in ("contact_id", "external_id"):
-            found = found.where(column != "")  # lets the partial index serve
-        yield from connection.execute(found)
+    for chunk in chunks(_present(rows, other)):
+        yield from connection.execute(_among(statement, column), {"values": chunk})
+
+
+def _present(rows: list[Row[Any]], column: Column[Any]) -> list[Any]:
+    return sorted({value for row in rows if (value := row._mapping[column.name])})  # noqa: SLF001 - its public name
+
+
+def _among(statement: Select[Any], column: Column[Any]) -> Select[Any]:
+    found = statement.where(column.in_(bindparam("values", expanding=True)))
+    if column.name not in ("contact_id", "external_id"):
+        found = found.where(column != "")  # lets the partial index serve
+    return found
+
+
+@lru_cache(maxsize=len(_LINKS))
+def _purchases_by(column: Column[Any]) -> Select[Any]:
+    """Put together once: every turn of the sending loop asks for each."""
+    in_stores = orders.c.store.in_(bindparam("stores", expanding=True))
+    return _among(select(orders).where(in_stores, orders.c.is_purchase), column)
 
 
 def match(connection: Connection, cart_ids: Sequence[int], rules: PurchaseRules, *, now: datetime) -> list[int]:
@@ -123,7 +140,7 @@ def match(connection: Connection, cart_ids: Sequence[int], rules: PurchaseRules,
     """
     changed: list[int] = []
     for chunk in chunks(list(cart_ids)):
-        rows = connection.execute(_with_end.where(carts.c.id.in_(chunk))).all()
+        rows = connection.execute(_carts_with_end, {"ids": chunk}).all()
         changed += _match_rows(connection, list(rows), rules, now=now)
     return changed
 
@@ -186,9 +203,9 @@ def _candidates(
     candidates = _Candidates()
     stores = sorted({row.store for row in rows})
     for cart_column, order_column in _LINKS:
-        statement = select(orders).where(orders.c.store.in_(stores), orders.c.is_purchase)
-        for row in _linked(connection, statement, order_column, cart_column, rows):
-            candidates.add(row, order_column.name)
+        for chunk in chunks(_present(rows, cart_column)):
+            for row in connection.execute(_purchases_by(order_column), {"stores": stores, "values": chunk}):
+                candidates.add(row, order_column.name)
     for column in _FORMER:
         texts = {value for aliases in former.values() for kind, value in aliases if kind == column.name}
         values = sorted(int(text_) if column.name == "contact_id" else text_ for text_ in texts)

@@ -163,7 +163,7 @@ cart_aliases = Table(
     Column("cart_id", ForeignKey("carts.id"), primary_key=True),
     Column("kind", String(20), primary_key=True),
     Column("value", String(200), primary_key=True),
-    comment="contact_id, phone and tokens that other sightings of a cart showed: a purchase that names one closes it",
+    comment="contact_id, phone and tokens that other sightings of a cart showed: a purchase with one closes it",
 )
 Index("ix_cart_aliases_value", cart_aliases.c.value, cart_aliases.c.kind)
 

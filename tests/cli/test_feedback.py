@@ -42,6 +42,15 @@ def test_a_hard_bounce_stops_the_mails(any_shop: Shop, cli: Cli) -> None:
     assert any_shop.run("24h")["sent"] == 0
 
 
+@pytest.mark.parametrize("time", [float(at("1h").timestamp()), "soon"])
+def test_a_refusal_stops_the_mails_whatever_its_time_looks_like(any_shop: Shop, cli: Cli, time: Any) -> None:
+    any_shop.carts(cart(), when="5m")
+    result = cli("import", "events", events({"event": "unsubscribe", "timestamp": time}), "--json", "--at", iso("10m"))
+    assert (result.json["rejected"], result.json["events"]["suppressed"]) == (0, 1)
+    assert ("timestamp: cannot be read" in result.err) is (time == "soon")
+    assert any_shop.run("30m")["sent"] == 0
+
+
 def test_a_soft_bounce_does_not(shop: Shop, cli: Cli) -> None:
     shop.carts(cart(), when="5m")
     shop.run("30m")

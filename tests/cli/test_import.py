@@ -113,7 +113,7 @@ def test_currency_is_the_rows_else_the_options_else_the_stores_else_none(
 
 @pytest.mark.parametrize(
     ("currency", "price", "minor"),
-    [("EUR", "49.90", 4990), ("JPY", "500", 500), ("KWD", "1.234", 1234), ("EUR", "9.999", 1000), ("JPY", "0.5", 0)],
+    [("EUR", "49.90", 4990), ("JPY", "500", 500), ("KWD", "1.234", 1234), ("EUR", "9.9951", 1000), ("JPY", "0.5", 0)],
 )
 def test_money_is_kept_in_the_minor_units_of_its_currency(cli: Cli, currency: str, price: str, minor: int) -> None:
     path = write_csv(Path("carts.csv"), cart(currency=currency, unit_price=price))

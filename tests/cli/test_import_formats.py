@@ -160,9 +160,9 @@ def test_times_without_an_offset_need_a_zone(cli: Cli, name: str) -> None:
     assert set(rows(DATABASE, "SELECT last_activity_at FROM carts")) == {(seen,)}
 
 
-def cartflows(day: int, *rows: str) -> Path:
+def cartflows(day: int, *rows: str, minute: int = 0) -> Path:
     header = "First-Name,Last-Name,Email,Phone,Products,Cart-Total in EUR,Order-Status,Unsubscribed,Coupon-Code\n"
-    path = Path(f"woo-cart-abandonment-recovery-export-2026-03-{day:02d}-10-00-00.csv")
+    path = Path(f"woo-cart-abandonment-recovery-export-2026-03-{day:02d}-10-{minute:02d}-00.csv")
     path.write_text(header + "".join(f"{row}\n" for row in rows), encoding="utf-8")
     return path
 
@@ -185,6 +185,36 @@ def test_cart_that_exports_go_on_showing_after_it_was_bought_is_not_written_to_a
     shop.cli("import", "carts", later, "--timezone", "UTC", "--at", iso("2d1m"))
     assert shop.run("2d40m")["sent"] == 0
     assert {row[3] for row in carts(DATABASE).values()} == {"recovered"}
+
+
+ABANDONED = "Anna,Example,anna@example.com,,{},30.00,abandoned,No,"
+BOUGHT = "Anna,Example,anna@example.com,,{},10.00,completed,No,"
+
+
+def seen(shop: Shop, when: str, *rows: str, day: int, minute: int = 0) -> None:
+    shop.cli("import", "carts", cartflows(day, *rows, minute=minute), "--timezone", "UTC", "--at", iso(when))
+
+
+def test_purchase_of_cartflows_closes_the_carts_that_were_filled_otherwise(shop: Shop) -> None:
+    seen(shop, "1m", ABANDONED.format('"Mug, Hat"'), day=2)
+    seen(shop, "21m", BOUGHT.format("Mug"), day=2, minute=20)
+    assert shop.run("45m")["sent"] == 0
+    assert [row[3] for row in carts(DATABASE).values()] == ["converted"]
+
+
+def test_old_purchase_of_cartflows_closes_no_cart_that_was_left_after_it(shop: Shop) -> None:
+    seen(shop, "1m", BOUGHT.format("Mug"), ABANDONED.format("Hat"), day=2)
+    seen(shop, "24h1m", BOUGHT.format("Mug"), ABANDONED.format("Hat"), ABANDONED.format("Tea"), day=3)
+    seen(shop, "48h1m", BOUGHT.format("Mug"), ABANDONED.format("Tea"), day=4)
+    assert shop.run("48h10m")["sent"] == 1
+    assert sorted(row[3] for row in carts(DATABASE).values()) == ["abandoned", "converted"]
+
+
+def test_second_purchase_of_the_same_by_the_same_shopper_closes_carts_too(shop: Shop) -> None:
+    seen(shop, "1m", BOUGHT.format("Mug"), day=2)
+    seen(shop, "24h1m", BOUGHT.format("Mug"), ABANDONED.format("Tea"), day=3)
+    seen(shop, "24h21m", BOUGHT.format("Mug"), BOUGHT.format("Mug"), ABANDONED.format("Tea"), day=3, minute=20)
+    assert shop.run("24h45m")["sent"] == 0
 
 
 def test_unsubscribed_shopper_of_cartflows_is_not_written_to(shop: Shop) -> None:

@@ -26,6 +26,30 @@ def shopify_time(offset: str) -> str:
 # Which orders close carts
 
 
+@pytest.mark.parametrize("cells", [{"cart_id": "c-1"}, {"phone": "+4915123456789"}])
+@pytest.mark.parametrize(
+    "odd", [{"email": "anna@b"}, {"email": "anna@b", "total": "-1"}, {"email": "x@", "currency": "?"}]
+)
+def test_buyer_whose_order_cannot_be_read_in_full_is_not_written_to(
+    shop: Shop, cells: dict[str, str], odd: dict[str, str]
+) -> None:
+    shop.carts(cart("c-1", email="anna@example.com", phone="+4915123456789"), when="5m")
+    placed = {"order_id": "o-1", "placed_at": iso("10m"), "email": ""} | cells | odd
+    outcome = import_orders(shop, "orders.csv", csv_text(placed, placed | {"order_id": "o-2"}), when="20m")
+    assert (outcome.json["accepted"], outcome.json["rejected"]) == (2, 0)
+    assert outcome.json["orders"]["carts_closed"] == 1
+    assert outcome.err.count("email: is no e-mail address in some orders") == 1
+    assert "anna" not in outcome.err
+    assert shop.run("31m")["sent"] == 0
+
+
+def test_total_that_another_file_told_stays_where_this_one_cannot_be_read(shop: Shop) -> None:
+    placed = {"order_id": "o-1", "placed_at": iso("10m"), "email": "anna@example.com", "total": "30", "currency": "EUR"}
+    import_orders(shop, "a.csv", csv_text(placed))
+    import_orders(shop, "b.csv", csv_text(placed | {"total": "thirty"}))
+    assert rows(shop.folder / "cartctl.db", "SELECT total_minor, net_minor FROM orders") == [(3000, 3000)]
+
+
 def left_checkout(shop: Shop, **cells: str) -> None:
     """A checkout is left at T0, and its shopper reminded half an hour later."""
     path = shop.folder / "checkouts_export.csv"

@@ -1,6 +1,7 @@
 """What an import rejects: all of a file, or single rows, which can be mended and imported."""
 
 import csv
+import os
 from pathlib import Path
 
 import pytest
@@ -109,6 +110,31 @@ def test_columns_that_are_not_used_are_noted_and_cost_nothing(cli: Cli) -> None:
     assert outcome.err == "cartctl: carts.csv: columns not used: quantty\n"
 
 
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        ("carts", 'cart_id,updated_at,email,total\nc-1,2026-03-02T10:00:00Z,,"""anna smith""@private.example"\n'),
+        ("carts", "cart_id,updated_at,email,total\nc-1,2026-03-02T10:00:00Z,,anna\uff20private.example\n"),
+        ("carts", "cart_id,updated_at,email,anna@private.example\nc-1,2026-03-02T10:00:00Z,,1\n"),
+        ("carts", "cart_id,updated_at,email,x@private.example,x@private.example\nc-1,2026-03-02T10:00:00Z,,1,1\n"),
+        ("orders", 'cart_id,when,"anna smith"@private.example\nc-1,1,1\n'),
+        ("suppressions", "emails@private.example,name\nanna,b\n"),
+        ("coupons", "codes@private.example,name\nanna,b\n"),
+    ],
+)
+def test_an_address_that_stood_in_a_wrong_place_is_not_printed(cli: Cli, kind: str, text: str) -> None:
+    Path("list.csv").write_text(text, encoding="utf-8")
+    for names in (("list.csv",), ("list.csv", "list.csv")):
+        outcome = cli("import", kind, *names, "--again", ok=False)
+        assert "list.csv: " in outcome.err
+        assert "private.example" not in outcome.err + outcome.out
+    Path("drop").mkdir()
+    Path("drop/list.csv").write_text(text, encoding="utf-8")
+    os.utime("drop/list.csv", (0, 0))
+    outcome = cli("import", "inbox", "drop", "--json", ok=False)
+    assert "private.example" not in outcome.err + outcome.out
+
+
 @pytest.mark.parametrize("kind", ["carts", "orders"])
 def test_absurd_cart_or_order_is_rejected_whole_and_can_be_mended(cli: Cli, kind: str) -> None:
     row = (cart if kind == "carts" else order)(quantity="9999", unit_price="900000000000", total="")
@@ -117,3 +143,15 @@ def test_absurd_cart_or_order_is_rejected_whole_and_can_be_mended(cli: Cli, kind
     mended = Path("export.rejects.csv")
     mended.write_text(mended.read_text().replace("900000000000", "9"))
     assert cli("import", kind, mended, "--json").json["accepted"] == 2
+
+
+@pytest.mark.parametrize(("currency", "price", "minor"), [("KWD", "1.234", 1234), ("VND", "150.000", 150_000)])
+def test_rejected_rows_of_a_currency_that_allows_one_reading_are_imported_once_mended(
+    cli: Cli, currency: str, price: str, minor: int
+) -> None:
+    write_csv(Path("carts.csv"), cart("c-1", currency=currency, unit_price=price, quantity="many"))
+    cli("import", "carts", "carts.csv", ok=False)
+    rejects = Path("carts.rejects.csv")
+    rejects.write_text(rejects.read_text().replace(",many,", ",1,"))
+    cli("import", "carts", rejects)
+    assert rows(DATABASE, "SELECT total_minor FROM carts") == [(minor,)]

@@ -314,3 +314,41 @@ def test_died_with_the_reason_written(cli: Cli, inbox: Path) -> None:
     (inbox / "failed" / "notes.txt").rename(inbox / "notes.txt")
     assert cli("import", "inbox", inbox, ok=False).exit_code == 1
     assert files(inbox) == ["failed/notes.txt", "failed/notes.txt.reason.txt"]
+
+
+LONG = "\N{LATIN SMALL LETTER U WITH DIAERESIS}" * 125
+
+
+def test_names_of_250_bytes_are_shortened_where_their_companions_need_room(cli: Cli, inbox: Path) -> None:
+    drop_text(inbox / f"{LONG}.txt", "buy milk\n")
+    drop(inbox / f"{LONG}.csv", cart(), cart("c-2", updated_at="soon"))
+    drop(inbox / "orders.csv", order(cart_id="c-1"))
+    outcome = cli("import", "inbox", inbox, "--json", ok=False)
+    assert outcome.exit_code == 1
+    moved = {Path(one["file"]).name: one["moved_to"] for one in outcome.json["files"]}
+    assert Path(moved["orders.csv"]).name == "orders.csv"
+    failed, done = Path(moved[f"{LONG}.txt"]), Path(moved[f"{LONG}.csv"])
+    assert failed.with_name(f"{failed.name}.reason.txt").exists()
+    assert done.with_name(f"{done.name}.rejects.csv").exists()
+    assert {failed.name[:100], done.name[:100]} == {LONG[:100]}
+    assert (failed.suffix, done.suffix) == (".txt", ".csv")
+    assert files(inbox) == sorted(
+        ["done/orders.csv"]
+        + [f"done/{done.name}{behind}" for behind in ("", ".rejects.csv")]
+        + [f"failed/{failed.name}{behind}" for behind in ("", ".reason.txt")]
+    )
+    assert set(carts(DATABASE)) == {"c-1"}
+
+
+def test_disk_that_does_not_take_the_rejected_rows_costs_no_file(cli: Cli, inbox: Path) -> None:
+    drop(inbox / "carts.csv", cart(), cart("c-2", updated_at="soon"))
+    drop(inbox / "orders.csv", order(cart_id="c-1"))
+    (inbox / ".inbox" / "carts.csv.rejects.csv").mkdir(parents=True)
+    outcome = cli("import", "inbox", inbox, ok=False)
+    assert (outcome.exit_code, outcome.err.count("\n")) == (1, 1)
+    assert outcome.err.startswith(f"cartctl: {inbox / 'carts.csv'}: ")
+    assert "the rejected rows cannot be written" in outcome.err
+    assert files(inbox) == ["carts.csv", "done/orders.csv"]
+    (inbox / ".inbox" / "carts.csv.rejects.csv").rmdir()
+    cli("import", "inbox", inbox, ok=False)
+    assert files(inbox) == ["done/carts.csv", "done/carts.csv.rejects.csv", "done/orders.csv"]

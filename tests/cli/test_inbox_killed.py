@@ -138,7 +138,7 @@ def test_killed_at_one_bad_moment_after_another(dropped: dict[str, str]) -> None
 
 def test_killed_again_and_again_at_any_moment(dropped: dict[str, str]) -> None:
     dice = random.Random(3)
-    for _ in range(8):
+    for _ in range(5):
         until = time.monotonic() + 0.4 + dice.random()
         kill_when(lambda until=until: time.monotonic() > until)  # type: ignore[misc] # a default binds it
     assert "Traceback" not in finish()

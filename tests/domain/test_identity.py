@@ -2,7 +2,7 @@
 
 import pytest
 
-from cartctl.domain.identity import is_relay, mask_email, normalise_email
+from cartctl.domain.identity import is_relay, mask_email, normalise_email, without_addresses
 
 
 @pytest.mark.parametrize("text", ["Anna@Example.com", " anna@example.com ", "ANNA@EXAMPLE.COM"])
@@ -24,3 +24,24 @@ def test_relay_addresses_are_known(email: str, *, relay: bool) -> None:
 
 def test_a_masked_address_keeps_one_letter_and_the_host() -> None:
     assert mask_email("anna@example.com") == "a…@example.com"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("row 2 has 3 cells, the header 2", "row 2 has 3 cells, the header 2"),
+        ('row 2, total: "anna@example.com" is no number (1234.50 is)', "row 2, total: …@… is no number (1234.50 is)"),
+        ('row 2, total: ""anna smith"@example.com" is no number', "row 2, total: …@… is no number"),
+        ('"anna@example.com" is no number', "…@… is no number"),
+        ('"anna\N{FULLWIDTH COMMERCIAL AT}example.com" is no number', "…@… is no number"),
+        ("columns not used: anna@example.com, notes", "columns not used: …@…, notes"),
+        ("columns not used: anna @ example.com, notes", "columns not used: …@…, notes"),
+        ('columns not used: "anna smith"@example.com, notes', "columns not used: …@…, notes"),
+        ("columns not used: a@example.com, notes, b@example.com", "columns not used: …@…"),
+        ('column "anna@example.com" stands there more than once', "column …@… stands there more than once"),
+        ("is no e-mail address: it must have an @-sign.", "is no e-mail address: it must have an @-sign."),
+        ("@", "…@…"),
+    ],
+)
+def test_addresses_are_blotted_out_of_what_is_printed(text: str, shown: str) -> None:
+    assert without_addresses(text) == shown

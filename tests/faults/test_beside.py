@@ -13,7 +13,7 @@ import pytest
 from cartctl.domain.messages import MessageState
 from tests.faults.provider import Provider
 from tests.faults.rig import CONCURRENCY, Rig, is_stopped, wait_until
-from tests.shop import Cli, iso
+from tests.shop import Cli, Outcome, iso
 
 
 @pytest.mark.parametrize("processes", [2, 4])
@@ -72,23 +72,54 @@ def test_postgresql_restarts_in_the_middle(cli: Cli, tmp_path: Path, provider: P
         server.cleanup()
 
 
-def test_a_database_locked_for_longer_than_its_patience(sqlite_rig: Rig) -> None:
-    """Another program holds it for three seconds, six times as long as a run waits for it at once."""
-    rig = sqlite_rig
+@pytest.mark.parametrize(("seconds", "patience"), [(3, 0.9), pytest.param(10, 2.9, marks=pytest.mark.soak)])
+def test_a_database_locked_for_longer_than_its_patience(sqlite_rig: Rig, seconds: int, patience: float) -> None:
+    """Another program holds it more than three times as long as a run waits for it at once."""
+    outcome = _run_while_locked(sqlite_rig, seconds, f"?timeout={patience}")
+    assert outcome.exit_code == 0
+    assert sqlite_rig.states == {MessageState.ACCEPTED: 7, MessageState.SCHEDULED: 7}
+
+
+@pytest.mark.soak
+def test_a_database_locked_for_ten_seconds(sqlite_rig: Rig) -> None:
+    """As it is configured, a run just waits."""
+    outcome = _run_while_locked(sqlite_rig, 10, "")
+    assert (outcome.exit_code, outcome.err) == (0, "")
+    assert sqlite_rig.states == {MessageState.ACCEPTED: 7, MessageState.SCHEDULED: 7}
+
+
+@pytest.mark.soak
+def test_a_database_locked_until_the_run_gives_up(sqlite_rig: Rig) -> None:
+    """The run ends; what was answered is settled as soon as the database is free, and the rest waits."""
+    outcome = _run_while_locked(sqlite_rig, 10, "?timeout=0.9")
+    assert outcome.exit_code == 2
+    assert "another program is writing to it" in outcome.err
+    states = sqlite_rig.states
+    assert states[MessageState.UNKNOWN] == states[MessageState.SENDING] == states[MessageState.CLAIMED] == 0
+    sqlite_rig.drain()
+    sqlite_rig.assert_the_contract(unknown=0)
+    sqlite_rig.assert_nothing_was_lost()
+
+
+def _run_while_locked(rig: Rig, seconds: float, query: str) -> Outcome:
+    """Run with seven messages due; from the third answer on another program holds the database."""
     rig.fill(7)
-    other = sqlite3.connect(rig.folder / "cartctl.db", isolation_level=None, check_same_thread=False)
-
-    def hold(count: int) -> None:
-        if count == 3:
-            other.execute("BEGIN IMMEDIATE")
-            threading.Timer(3, lambda: other.execute("ROLLBACK")).start()
-
-    rig.provider.before_answer = hold
     text = (rig.folder / "cartctl.toml").read_text(encoding="utf-8")
-    (rig.folder / "cartctl.toml").write_text(text.replace("cartctl.db", "cartctl.db?timeout=0.9"), encoding="utf-8")
-    rig.cli("run-due", "--at", iso("30m"))
-    assert rig.states == {MessageState.ACCEPTED: 7, MessageState.SCHEDULED: 7}
-    other.close()
+    (rig.folder / "cartctl.toml").write_text(text.replace("cartctl.db", f"cartctl.db{query}"), encoding="utf-8")
+    with contextlib.closing(
+        sqlite3.connect(rig.folder / "cartctl.db", isolation_level=None, check_same_thread=False)
+    ) as other:
+
+        def hold(count: int) -> None:
+            if count == 3:
+                other.execute("BEGIN IMMEDIATE")
+                timer.start()
+
+        timer = threading.Timer(seconds, lambda: other.execute("ROLLBACK"))
+        rig.provider.before_answer = hold
+        outcome = rig.cli("run-due", "--at", iso("30m"), ok=False)
+        timer.join()
+    return outcome
 
 
 def test_no_room_on_the_disk(sqlite_rig: Rig) -> None:

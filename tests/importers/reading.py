@@ -91,6 +91,8 @@ def gathered(lines: Iterable[Line], source: Source) -> Reading:
         elif isinstance(line, Note):
             reading.notes.append(line.text)
         else:
+            if isinstance(line, OrderLine):
+                reading.notes += [text for text in line.notes if text not in reading.notes]
             several = zip(line.lines(), line.rows, strict=True) if isinstance(line, CartBlock) else [(line, 1)]
             for one, rows in several:
                 groups.setdefault(one.key, []).append((one, rows))

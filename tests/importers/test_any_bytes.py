@@ -84,13 +84,13 @@ def check(
         assert len(lines) == result["rejected"]
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=45, deadline=None)
 @given(kind=KINDS, content=st.binary(max_size=300))
 def test_arbitrary_bytes(folder: Path, empty: Path, kind: str, content: bytes) -> None:
     check(folder, empty, kind, content)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=45, deadline=None)
 @given(
     kind=KINDS, data=st.data(), text=st.text(st.characters(codec="utf-8") | st.sampled_from(',"\n\r;'), max_size=200)
 )
@@ -101,7 +101,7 @@ def test_arbitrary_text_behind_a_known_header(
     check(folder, empty, kind, (",".join(header) + "\n" + text).encode())
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=70, deadline=None)
 @given(kind=KINDS, data=st.data())
 def test_arbitrary_cells_under_a_known_header(folder: Path, empty: Path, kind: str, data: st.DataObject) -> None:
     columns = data.draw(st.sampled_from(HEADERS[kind]))

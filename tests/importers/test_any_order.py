@@ -96,7 +96,8 @@ def order_rows(draw: st.DrawFn) -> list[dict[str, str]]:
             "cart_id": draw(st.sampled_from(["", "", "c-1", "c-2", "c-9"])),
             "checkout_token": draw(st.sampled_from(["", "", "t-1", "t-2", "t-9"])),
             "currency": "EUR",
-            "total": draw(st.sampled_from(["10.00", "49.90"])),
+            "total": draw(st.sampled_from(["", "10.00", "49.90"])),
+            "refunded": draw(st.sampled_from(["", "", "5.00"])),
             "status": draw(st.sampled_from(["", "paid", "failed"])),
             "consent": draw(CONSENT),
         }

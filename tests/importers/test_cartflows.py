@@ -1,5 +1,6 @@
 """WooCommerce carts from the CartFlows plugin."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -67,11 +68,37 @@ def test_unsubscribed_is_a_refusal_and_everything_else_no_answer(cell: str, cons
 
 
 @pytest.mark.parametrize("status", ["completed", "Recovered"])
-def test_completed_cart_is_an_order_that_closes_this_cart_alone(status: str) -> None:
+def test_completed_cart_is_an_order_of_its_shopper_that_names_it(status: str) -> None:
     key = export(row()).cart.external_id
     assert export(row(Order_Status=status)).order == OrderRecord(
-        external_id=f"checkout:{key}", placed_at=SEEN, status="completed", currency="EUR", total=None, cart_ref=key
+        external_id=f"checkout:{key}",
+        placed_at=SEEN,
+        status="completed",
+        email="anna@example.com",
+        phone="+4915123456789",
+        currency="EUR",
+        total=None,
+        cart_ref=key,
     )
+
+
+def test_equal_completed_rows_of_one_export_are_purchases_of_their_own() -> None:
+    bought = row(Order_Status="completed")
+    first, second = export(bought, bought).orders
+    assert first == replace(export(bought, name=NAME.replace("03-02", "03-05")).order, placed_at=SEEN)
+    assert (second.external_id, second.cart_ref) == (f"{first.external_id}-2", first.cart_ref)
+
+
+@pytest.mark.parametrize(("cell", "consent"), [("Yes", Consent.REFUSED), ("perhaps", Consent.UNKNOWN)])
+def test_buyer_may_have_unsubscribed(cell: str, consent: Consent) -> None:
+    assert export(row(Order_Status="completed", Unsubscribed=cell)).order.consent == consent
+
+
+def test_purchase_by_phone_is_kept_without_an_address_that_cannot_be_read() -> None:
+    reading = export(row(Order_Status="completed", Email="anna@b"))
+    assert (reading.order.email, reading.order.phone, reading.order.cart_ref) == (None, "+4915123456789", "")
+    assert reading.notes[1].startswith("Email: is no e-mail address in some orders")
+    assert export(row(Order_Status="completed", Email="anna@b", Phone="")).error[0] == "Email"
 
 
 @pytest.mark.parametrize("status", ["normal", "lost", "failed", "anything"])
@@ -84,6 +111,13 @@ def test_currency_is_that_of_the_header() -> None:
     cells = row()
     cells["Cart-Total in JPY"] = cells.pop("Cart-Total in EUR")
     assert export(cells).cart.currency == "JPY"
+
+
+@pytest.mark.parametrize(("currency", "total"), [("VND", Decimal(150000)), ("KWD", Decimal(150))])
+def test_currency_of_the_header_decides_what_a_point_before_three_digits_means(currency: str, total: Decimal) -> None:
+    cells = row()
+    del cells["Cart-Total in EUR"]
+    assert export(cells | {f"Cart-Total in {currency}": "150.000"}).cart.total == total
 
 
 @pytest.mark.parametrize(

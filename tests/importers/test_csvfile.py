@@ -9,6 +9,7 @@ import pytest
 from cartctl.errors import InputFileError, UsageError
 from cartctl.importers.csvfile import FIELD_LIMIT, CsvFile, digest, open_binary
 from cartctl.importers.encoding import LINE_LIMIT
+from cartctl.importers.fields import TOLD_BY_CURRENCY
 from cartctl.importers.records import Ignored, RowError
 from tests.importers.reading import csv_file, stream_of
 
@@ -171,7 +172,9 @@ def test_last_row_cut_off_is_named_only_where_the_file_ends_in_it() -> None:
         (["1.234", "1.234,56"], ","),
         (["1,234,567", "1,234"], "."),
         (["1,234", "999"], "."),
-        (["1.234", "2.345"], "."),
+        (["1.234", "2.345"], TOLD_BY_CURRENCY),
+        (["1.234", "2.345", "0.5"], "."),
+        (["1.234", "2,345"], ""),
         (["1,234", "2,345"], ""),
         (["2,50", "2.50", "1,234"], ""),
         (["US$ 2.50", "-", "n/a"], "."),
@@ -183,6 +186,50 @@ def test_column_of_amounts_has_one_decimal_sign(cells: list[str], sign: str) -> 
     assert csv_file(text).decimal_sign(" Price") == sign
 
 
+@pytest.mark.parametrize(
+    ("cells", "currency", "sign"),
+    [
+        (["150.000", "75.000", "0"], "VND", ","),
+        (["150.000", "75.000"], "IDR", ","),
+        (["1.234"], "EUR", ","),
+        (["1.234", "12.50"], "EUR", "."),
+        (["1.234", "5"], "KWD", "."),
+        (["150,000"], "VND", "."),
+        (["1.234"], "KWD,EUR", ""),
+        (["150.000"], "VND,IDR", ","),
+    ],
+)
+@pytest.mark.parametrize("place", ["column", "file"])
+def test_currency_decides_where_all_points_stand_before_three_digits(
+    cells: list[str], currency: str, sign: str, place: str
+) -> None:
+    codes = currency.split(",")
+    if place == "file" and len(codes) > 1:
+        return
+    rows = [f'{codes[n % len(codes)] if place == "column" else ""},"{cell}"\n' for n, cell in enumerate(cells * 2)]
+    file = csv_file("currency,price\n" + "".join(rows))
+    file.currency = codes[0] if place == "file" else "XXX"
+    assert file.decimal_sign("price") == sign
+
+
+@pytest.mark.parametrize(
+    ("cell", "currency", "sign"),
+    [
+        ("1.234", "EUR", ","),
+        ("1.234", "KWD", "."),
+        ("1.234", "XXX", ","),
+        ("1,234", "EUR", ""),
+        ("1,234", "KWD", ","),
+        ("1,234", "XXX", ","),
+        ("150,000", "VND", "."),
+    ],
+)
+def test_currency_decides_beside_semicolons(cell: str, currency: str, sign: str) -> None:
+    file = csv_file(f"id;price\n1;{cell}\n")
+    file.currency = currency
+    assert file.decimal_sign("price") == sign
+
+
 def test_semicolons_decide_where_the_column_does_not() -> None:
     assert csv_file("id;price\n1;1,234\n").decimal_sign("price") == ","
     assert csv_file("id;price\n1;1,234\n2;2.50\n").decimal_sign("price") == "."
@@ -191,6 +238,12 @@ def test_semicolons_decide_where_the_column_does_not() -> None:
 def test_rejected_rows_are_too_few_to_decide_by_what_is_missing() -> None:
     header = "rejected_file,rejected_row,rejected_column,rejected_reason,id,price\n"
     assert csv_file(header + 'x.csv,2,,is bad,1,"1,234"\nx.csv,3,,is bad,1,5\n').decimal_sign("price") == ""
+
+
+@pytest.mark.parametrize(("currency", "sign"), [("KWD", "."), ("VND", ","), ("EUR", "")])
+def test_rejected_rows_are_decided_by_a_currency_that_allows_one_reading(currency: str, sign: str) -> None:
+    header = "rejected_file,rejected_row,rejected_column,rejected_reason,price,currency\n"
+    assert csv_file(header + f"x.csv,2,,is bad,1.234,{currency}\n").decimal_sign("price") == sign
 
 
 def test_mapped_column_counts_under_our_name() -> None:

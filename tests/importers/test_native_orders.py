@@ -80,12 +80,8 @@ def test_every_known_column_is_tested_above() -> None:
         ("cart_id", "1.59E+17"),
         ("placed_at", "2026-03-02 10:00"),
         ("email", "anna"),
-        ("currency", "EURO"),
-        ("total", "-49.90"),
-        ("refunded", "all"),
         ("updated_at", "later"),
         ("quantity", "-1"),
-        ("unit_price", "four"),
         ("consent", "perhaps"),
         ("channel", "fax"),
     ],
@@ -95,6 +91,34 @@ def test_bad_cell_is_rejected_with_its_column_and_the_other_rows_stay(column: st
     assert [order.external_id for order in reading.orders] == ["o-0", "o-2"]
     (error,) = reading.errors
     assert (error.row, error.column) == (3, column)
+
+
+@pytest.mark.parametrize("name", ["cart_id", "checkout_token", "cart_token", "phone"])
+def test_order_that_names_somebody_is_kept_without_an_address_that_cannot_be_read(name: str) -> None:
+    reading = orders(row(email="anna@b", **{name: "+4915123456789"}))
+    assert reading.order.email is None
+    assert reading.order.can_match
+    (note,) = reading.notes
+    assert note.startswith("email: is no e-mail address in some orders: they are kept without it")
+    assert "anna" not in note
+
+
+@pytest.mark.parametrize(
+    ("column", "cell"),
+    [("currency", "EURO"), ("total", "-49.90"), ("total", "1e99"), ("refunded", "all"), ("unit_price", "four")],
+)
+def test_order_is_kept_without_an_amount_that_cannot_be_read(column: str, cell: str) -> None:
+    some = {"total": "49.90", "unit_price": "9.00"} | ({"total": ""} if column == "unit_price" else {})
+    reading = orders(row(**some | {column: cell, "unit_price": cell if column == "unit_price" else ""}), currency="CHF")
+    expected = Decimal("49.90") if column == "refunded" else None
+    assert (reading.order.total, reading.order.refunded) == (expected, Decimal(0))
+    assert reading.order.currency == "CHF"
+    assert reading.notes[0].startswith(f"{column}: is no ")
+    assert len(reading.notes) == 1
+
+
+def test_lines_of_an_order_in_an_unknown_currency_do_not_count() -> None:
+    assert orders(row(currency="EURO", unit_price="9.00", total="")).order.total is None
 
 
 def test_total_is_repeated_on_each_row_and_counts_once() -> None:

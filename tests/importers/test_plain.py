@@ -166,3 +166,22 @@ def test_an_order_without_a_time_of_change_keeps_what_was_paid_back(db: EngineDa
         )
     order = logical_state(db)["orders"]["o-1"]
     assert (order["total_minor"], order["net_minor"]) == (10_000, 7_000)
+
+
+def test_orders_without_a_total_are_saved_in_the_sweep_too(db: EngineDatabase, tmp_path: Path) -> None:
+    bare = {"placed_at": minute(5), "email": "anna@example.com", "currency": "EUR", "total": "", "refunded": ""}
+    rows = [
+        bare | {"order_id": "o-1", "cart_id": "c-1"},
+        bare | {"order_id": "o-2", "status": "failed", "refunded": "5.00"},
+        bare | {"order_id": "o-3", "total": "9.00", "refunded": "10.00"},
+    ]
+    told = File("orders", "told.csv", (rows[0] | {"total": "12.00"},))
+    for files in (
+        [*FILES[:1], File("orders", "bare.csv", tuple(rows))] * 2,
+        [told, File("orders", "bare.csv", tuple(rows))],
+        [File("orders", "bare.csv", tuple(rows)), told],
+    ):
+        state = in_one_sweep(db, files, tmp_path)
+        assert state == one_by_one(db, files, tmp_path)
+        one = state["orders"]["o-1"]
+        assert (one["total_minor"], one["total_given"]) == ((1200, True) if told in files else (0, False))

@@ -15,9 +15,9 @@ KUALA_LUMPUR = ZoneInfo("Asia/Kuala_Lumpur")
 """UTC+8."""
 
 
-def orders(*rows: dict[str, str]) -> Reading:
+def orders(*rows: dict[str, str], currency: str = "MYR") -> Reading:
     text = "\N{BYTE ORDER MARK}" + csv_text(DESCRIPTION, *rows)
-    return read("orders", text, zone=KUALA_LUMPUR, currency="MYR")
+    return read("orders", text, zone=KUALA_LUMPUR, currency=currency)
 
 
 def test_order_of_two_items_has_its_amount_once_and_names_its_cart() -> None:
@@ -102,10 +102,42 @@ def test_word_of_another_language_counts_as_bought_and_is_named() -> None:
         ({"Order_ID": "5.8387E+17"}, "Order ID"),
         ({"Created_Time": "04/25/2026 18:00:00"}, "Created Time"),
         ({"Paid_Time": "soon"}, "Paid Time"),
-        ({"Order_Amount": "some"}, "Order Amount"),
         ({"Order_Status": "Unpaid", "Quantity": "-1"}, "Quantity"),
     ],
 )
 def test_bad_cell_is_rejected_with_the_exports_own_column(cells: dict[str, str], column: str) -> None:
     reading = orders(row(**cells), row(Order_ID="7"))
     assert (reading.error[0], len(reading.orders)) == (column, 1)
+
+
+@pytest.mark.parametrize(
+    ("cells", "column"),
+    [
+        ({"Order_Amount": "some"}, "Order Amount"),
+    ],
+)
+def test_order_is_kept_without_what_cannot_be_read_in_it(cells: dict[str, str], column: str) -> None:
+    reading = orders(row(**cells), row(Order_ID="7"))
+    assert (len(reading.orders), reading.errors, len(reading.notes)) == (2, [], 1)
+    assert reading.notes[0].startswith(f"{column}: is ")
+
+
+@pytest.mark.parametrize(
+    ("code", "amount"), [("VND", Decimal(150000)), ("IDR", Decimal(150000)), ("KWD", Decimal(150))]
+)
+def test_amounts_with_points_before_three_digits_are_read_by_their_currency(code: str, amount: Decimal) -> None:
+    cells = {"Order_Amount": "150.000", "SKU_Unit_Original_Price": "150.000", "Order_Refund_Amount": "0"}
+    assert orders(row(**cells), currency=code).order.total == amount
+    assert orders(row(Currency=code, **cells)).order.total == amount
+    unpaid = orders(row(Order_Status="Unpaid", **cells), currency=code).cart
+    assert (unpaid.total, unpaid.items[0].unit_price) == (amount, amount)
+
+
+def test_amounts_with_points_before_three_digits_are_not_taken_without_a_currency() -> None:
+    cells = {"Order_Amount": "150.000", "Order_Refund_Amount": ""}
+    column, reason = orders(row(Order_Status="Unpaid", **cells), currency="XXX").error
+    assert column == "Order Amount"
+    assert reason.endswith("write it without thousands separators, or name the currency with --currency")
+    reading = orders(row(**cells), currency="XXX")
+    assert reading.order.total is None
+    assert "name it with --currency" in reading.notes[0]

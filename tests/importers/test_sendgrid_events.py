@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cartctl.importers.jsonfile import Sample
-from cartctl.importers.records import Ignored, RowError
+from cartctl.importers.records import Ignored, Note, RowError
 from cartctl.importers.sendgrid_events import Event, read, recognise
 from tests.importers.reading import json_file
 
@@ -25,7 +25,7 @@ def event(kind: str = "delivered", **fields: Any) -> dict[str, Any]:
     } | fields
 
 
-def one(**fields: Any) -> Event | RowError | Ignored:
+def one(**fields: Any) -> Event | RowError | Ignored | Note:
     (line,) = read(json_file(json.dumps([event(**fields)])))
     return line
 
@@ -34,6 +34,23 @@ def accepted(**fields: Any) -> Event:
     line = one(**fields)
     assert isinstance(line, Event), line
     return line
+
+
+@pytest.mark.parametrize("written", ["1772445600.0", '"1772445600.0"', '"1772445600"', "1.7724456e9", "1772445600"])
+def test_whole_seconds_are_read_however_they_are_written(written: str) -> None:
+    text = json.dumps([event(timestamp=0)]).replace('"timestamp": 0', f'"timestamp": {written}')
+    (line,) = read(json_file(text))
+    assert isinstance(line, Event)
+    assert line.at == AT
+
+
+@pytest.mark.parametrize("written", [None, "soon", 1772445600.5, 1e99, 3, []])
+def test_an_event_that_suppresses_is_taken_without_its_time(written: Any) -> None:
+    note, line = read(json_file(json.dumps([event("unsubscribe", timestamp=written)])))
+    assert isinstance(note, Note)
+    assert isinstance(line, Event)
+    assert (line.at, line.suppresses) == (None, "unsubscribed")
+    assert isinstance(one(event="open", timestamp=written), RowError)
 
 
 def test_an_event_says_what_it_is_about() -> None:

@@ -84,15 +84,26 @@ def test_draft_is_no_order() -> None:
     ("cells", "column"),
     [
         ({"Order_Date": "yesterday"}, "Order Date"),
-        ({"Email (Billing)": "anna"}, "email (billing)"),
-        ({"Order_Total_Amount": "some"}, "order total amount"),
-        ({"Currency": "US$"}, "Currency"),
         ({"Order_Number": ""}, "order id"),
     ],
 )
 def test_bad_cell_is_rejected_with_the_exports_own_column(cells: dict[str, str], column: str) -> None:
     reading = orders(row(**cells), row(Order_Number="728"))
     assert (reading.error[0], len(reading.orders)) == (column, 1)
+
+
+@pytest.mark.parametrize(
+    ("cells", "column"),
+    [
+        ({"Email (Billing)": "anna"}, "email (billing)"),
+        ({"Order_Total_Amount": "some"}, "order total amount"),
+        ({"Currency": "US$"}, "Currency"),
+    ],
+)
+def test_order_is_kept_without_what_cannot_be_read_in_it(cells: dict[str, str], column: str) -> None:
+    reading = orders(row(**cells), row(Order_Number="728"))
+    assert (len(reading.orders), reading.errors, len(reading.notes)) == (2, [], 1)
+    assert reading.notes[0].startswith(f"{column}: is ")
 
 
 def test_five_columns_are_enough() -> None:

@@ -74,6 +74,7 @@ class Engine:
         self.rules = RULES
         self.while_rendering: Callable[[], None] = lambda: None
         self.executor: Callable[[], Executor] = lambda: ThreadPoolExecutor(4)
+        self.store = "main"
         self._files = 0
 
     def carts(self, *rows: dict[str, str], when: str = "5m") -> None:
@@ -90,7 +91,7 @@ class Engine:
 
     @property
     def _options(self) -> Options:
-        return Options(context=Context("main"), rejects_folder=self.folder)
+        return Options(context=Context(self.store), rejects_folder=self.folder)
 
     def _file(self, rows: tuple[dict[str, str], ...]) -> Path:
         self._files += 1

@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import text
 
+from cartctl.importers import tiktok
 from cartctl.importers.records import Context
 from cartctl.jobs import import_tiktok
-from cartctl.jobs.importing import Options
+from cartctl.jobs.importing import ImportResult, Options
 from cartctl.store.database import EngineDatabase, open_database
 from tests.importers.tiktok_records import answer, detail, jsonl, seconds, webhook
 from tests.jobs.engine import PURCHASE
@@ -51,6 +52,12 @@ class World:
     def __init__(self, folder: Path, database: EngineDatabase) -> None:
         self._folder, self._database = folder, database
         self._shops = 0
+
+    def one(self, path: Path) -> ImportResult:
+        """Import one file into a shop of its own."""
+        self._shops += 1
+        options = Options(context=Context(f"shop-{self._shops}"), rejects_folder=self._folder)
+        return import_tiktok.run(self._database, path, options=options, rules=PURCHASE, now=at("2d"))
 
     def end(self, *files: Sequence[Any]) -> list[list[tuple[Any, ...]]]:
         """Import these files into a shop of their own, one a day; return what is then known of it."""
@@ -93,3 +100,15 @@ def test_what_they_come_to(world: World) -> None:
     assert items == ("1729", 1, 1250)
     assert order[2:8] == ("cancelled", 1, "GBP", 1500, 0, 1)
     assert [kind for kind, *_ in events] == ["awaiting_shipment", "in_transit", "cancelled"]
+
+
+def test_a_repetition_that_comes_too_late_to_be_remembered_is_counted_all_the_same(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tiktok, "_REMEMBERED", 1)
+    records = [webhook(order=str(number), notification=str(number)) for number in (1, 2, 3, 1)]
+    path = tmp_path / "late.jsonl"
+    path.write_text(jsonl(*records), encoding="utf-8")
+    result = world.one(path)
+    assert (result.accepted, result.ignored, result.ignored_because) == (3, 1, {"delivered before": 1})
+    assert (result.saved["orders"]["created"], result.saved["orders"]["duplicates"]) == (3, 1)

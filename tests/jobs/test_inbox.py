@@ -7,7 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from cartctl.errors import DatabaseError, InputFileError
+from cartctl.errors import (
+    CartctlError,
+    DatabaseBusyError,
+    DatabaseError,
+    InputFileError,
+    UnreadableFileError,
+    UnwritableFileError,
+)
 from cartctl.jobs import inbox
 from cartctl.jobs.importing import ImportResult
 from cartctl.jobs.inbox import Handled
@@ -89,3 +96,60 @@ def test_a_database_at_fault_moves_no_file(tmp_path: Path) -> None:
     with pytest.raises(DatabaseError):
         run(tmp_path, fail)
     assert files(tmp_path) == ["carts.csv"]
+
+
+@pytest.mark.parametrize("kind", [DatabaseBusyError, UnreadableFileError, UnwritableFileError])
+def test_a_fault_that_is_not_the_files_leaves_it_and_the_next_is_imported(
+    tmp_path: Path, kind: type[CartctlError]
+) -> None:
+    def fail(path: Path, _rejects: Path) -> None:
+        if path.name == "a.csv":
+            raise kind("the disk is full")
+
+    path = drop(tmp_path, "a.csv")
+    drop(tmp_path, "b.csv")
+    first, second = run(tmp_path, fail)
+    assert (first.outcome, first.moved_to, first.error) == ("waiting", None, f"{path}: the disk is full")
+    assert (first.has_problems, second.outcome) == (True, "done")
+    assert files(tmp_path) == ["a.csv", "done/b.csv"]
+
+
+def broken(folder: Path, *, is_broken: bool) -> None:
+    """Let nothing be moved there, whoever runs the test."""
+    folder.rmdir() if is_broken else folder.unlink(missing_ok=True)
+    folder.touch() if is_broken else folder.mkdir()
+
+
+def test_a_file_that_cannot_be_moved_is_named_and_the_next_is_imported(tmp_path: Path) -> None:
+    path = drop(tmp_path, "a.csv")
+    drop(tmp_path, "b.csv")
+    done = tmp_path / "done"
+    first, second = run(tmp_path, lambda path, _rejects: broken(done, is_broken=path.name == "a.csv"))
+    assert (first.outcome, first.moved_to, first.error) == ("waiting", None, f"{path}: {done}: Not a directory")
+    assert (first.result is not None, first.has_problems, second.outcome) == (True, True, "done")
+    assert files(tmp_path) == ["a.csv", "done/b.csv"]
+
+
+def test_a_reason_that_cannot_be_written_leaves_the_file_alone(tmp_path: Path) -> None:
+    def fail(path: Path, _rejects: Path) -> None:
+        broken(tmp_path / "failed", is_broken=path.name == "a.csv")
+        raise InputFileError("half a file")
+
+    drop(tmp_path, "a.csv")
+    drop(tmp_path, "b.csv")
+    assert [one.outcome for one in run(tmp_path, fail)] == ["waiting", "failed"]
+    assert files(tmp_path) == ["a.csv", "failed/b.csv", "failed/b.csv.reason.txt"]
+
+
+def test_rejected_rows_of_a_long_name_wait_for_their_file(tmp_path: Path) -> None:
+    def fail(_path: Path, rejects: Path) -> None:
+        rejects.write_text("a row", encoding="utf-8")
+        broken(tmp_path / "done", is_broken=True)
+
+    drop(tmp_path, f"{'x' * 246}.csv")
+    assert [one.outcome for one in run(tmp_path, fail, rejected=1)] == ["waiting"]
+    broken(tmp_path / "done", is_broken=False)
+    (handled,) = run(tmp_path, lambda _path, _rejects: None, rejected=1)
+    assert handled.moved_to is not None
+    name = f"done/{handled.moved_to.name}"
+    assert files(tmp_path) == [name, f"{name}.rejects.csv"]

@@ -4,19 +4,16 @@ Hypothesis makes up the days: carts, orders, refusals, providers that fail in ev
 model beside the engine keeps only what the outside world knows: what the provider was handed, and what it took.
 """
 
-import shutil
 import tempfile
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime, timedelta
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -38,42 +35,19 @@ from cartctl.store.database import EngineDatabase, open_database
 from cartctl.store.tables import carts, enrollments, message_transitions, messages, metadata
 from cartctl.store.tables import contacts as contacts_table
 from tests.jobs.engine import HASHING_KEY, RULES, Engine, Killed, Provider
-from tests.shop import at, cart, order
+from tests.jobs.world import STARTS, ZONES, Filled, Inline, on_sqlite
+from tests.shop import T0, at, cart, order
 
 S = MessageState
-ZONES = ("America/New_York", "Europe/Berlin", "Australia/Lord_Howe")
-"""One of each shopper. The last sets its clocks by half an hour."""
-STARTS = {"a quiet week": 0, "clocks forward in America": 5, "in Europe": 26, "back in Europe": 236, "back there": 243}
-"""Days after T0 (2 March 2026)."""
 ANSWERS = ("accept", "accept and lose", "lose", "refuse", "throttle", "unreachable")
 POINTS = ("after-claim", "after-render", "in-turn", "after-gate", "after-answer", "before-settle", "after-settle")
 SETTINGS = settings(
+    phases=set(Phase) - {Phase.shrink},  # a failure is found in seconds; put it back to see the shortest, in minutes
     max_examples=30,
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
 )
-
-
-class Inline(Executor):
-    """Does everything at once and in its order, so that an example can be told again."""
-
-    def submit(self, fn: Callable[..., Any], /, *arguments: Any, **options: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        try:
-            future.set_result(fn(*arguments, **options))
-        except BaseException as error:  # noqa: BLE001 - as a thread pool does it
-            future.set_exception(error)
-        return future
-
-
-@dataclass
-class Filled:
-    """A cart as the shop knows it."""
-
-    shopper: int
-    seen: int
-    bought_at: int | None = None
 
 
 class Shopping(RuleBasedStateMachine):
@@ -85,7 +59,9 @@ class Shopping(RuleBasedStateMachine):
         self.database, folder = self.opened.__enter__()
         self.engine = Engine(self.database, folder, Provider(self.answer))
         self.engine.executor = Inline
+        self.engine.while_rendering = lambda: self._sleep("rendering")
         self.minute = 0
+        self.time: TimeRules = RULES.time
         self.carts: dict[str, Filled] = {}
         self.refused: set[int] = set()
         self.taken: list[int] = []
@@ -93,11 +69,15 @@ class Shopping(RuleBasedStateMachine):
         """(message, shopper, time) of everything that may be in a mailbox."""
         self.plan: list[str] = []
         self.inner = False
+        self.nap = ("", "")
+        """Where the run will fall asleep, and at which point the next one will be when it wakes."""
+        self.others: set[int] = set()
+        """Messages on which another run, still under way, has its lease."""
         self.wrong: list[AssertionError] = []
 
     def teardown(self) -> None:
         """Draining leaves nothing in hand."""
-        self.plan, self.inner = [], False
+        self.plan, self.inner, self.nap = [], False, ("", "")
         for minutes in (6, 70, 70):
             self.minute += minutes
             self.engine.run(self.now)
@@ -175,7 +155,50 @@ class Shopping(RuleBasedStateMachine):
 
     def _run(self, plan: list[str], concurrency: int) -> None:
         self.plan = list(plan)
-        self.engine.run(self.now, concurrency=concurrency)
+        self.engine.run(self.now, concurrency=concurrency, clock=lambda: at(self.now))
+
+    @rule(
+        late=st.sampled_from([0, 1, 90, 700, 1441]),
+        plan=st.lists(st.sampled_from(ANSWERS), max_size=4),
+        concurrency=st.integers(1, 4),
+    )
+    def run_when_something_is_due(self, late: int, plan: list[str], concurrency: int) -> None:
+        """Or somewhat later."""
+        self._wait_until_something_is_due()
+        self.minute += late
+        self._run(plan, concurrency)
+
+    @precondition(lambda self: self.time.quiet_hours)
+    @rule(minutes=st.sampled_from([0, 1, 44, 104]))
+    def run_in_the_night(self, minutes: int) -> None:
+        """A message is due by day, and the next run comes when it is night where the shopper lives."""
+        if shopper := self._wait_until_something_is_due():
+            while not self._is_quiet(int(shopper)):
+                self.minute += 1
+            self.minute += minutes
+            self._run([], 4)
+
+    def _wait_until_something_is_due(self) -> str:
+        """Return the number of the shopper who is next; "" where nobody is."""
+        with self.database.read() as connection:
+            row = connection.execute(
+                select(messages.c.attempt_at, contacts_table.c.email_normalised)
+                .join(contacts_table, contacts_table.c.id == messages.c.contact_id)
+                .where(messages.c.state == S.SCHEDULED)
+                .order_by(messages.c.attempt_at)
+            ).first()
+        if row is None:
+            return ""
+        self.minute = max(self.minute, -((T0 - row.attempt_at) // timedelta(minutes=1)))
+        return str(row.email_normalised).removeprefix("shopper").partition("@")[0]
+
+    def _is_quiet(self, shopper: int) -> bool:
+        """Say what the clock on the shopper's wall says, in words of our own."""
+        if self.time.quiet_hours is None:
+            return False
+        wall = at(self.now).astimezone(zone_named(ZONES[shopper])).strftime("%H:%M")
+        start, end = (edge.strftime("%H:%M") for edge in (self.time.quiet_hours.start, self.time.quiet_hours.end))
+        return start <= wall < end if start < end else wall >= start or wall < end
 
     @rule(
         minutes=st.sampled_from([30, 61, 720, 1440, 1441]),
@@ -212,6 +235,35 @@ class Shopping(RuleBasedStateMachine):
         with suppress(Killed):
             self.engine.run(self.now, concurrency=2, at=reached)
 
+    @rule(
+        late=st.sampled_from([0, 31]),
+        where=st.sampled_from(["rendering", "rendering", "sending"]),
+        point=st.sampled_from(["after-claim", "after-render", "after-gate", ""]),
+    )
+    def sleep_past_the_lease(self, late: int, where: str, point: str) -> None:
+        """A run falls asleep; the next one begins, and is at `point` (or done) when the first one wakes."""
+        self._wait_until_something_is_due()
+        self.minute += late
+        self.nap = (where, point)
+        self._run([], 2)
+        self.nap, self.others = ("", ""), set()
+
+    def _sleep(self, where: str) -> None:
+        if self.nap[0] != where:
+            return
+        (_, point), self.nap = self.nap, ("", "")
+        self.minute += 6
+
+        def reached(name: str) -> None:
+            if name == point:
+                raise Killed
+
+        with suppress(Killed):
+            self.engine.run(self.now, concurrency=2, at=reached)
+        with self.database.read() as connection:
+            leased = select(messages.c.id).where(messages.c.lease_until > at(self.now))
+            self.others = set(connection.execute(leased).scalars())
+
     @rule(number=st.integers(0, 30))
     def resolve_an_unknown(self, number: int) -> None:
         """The operator looks at the provider's log and says what is true."""
@@ -242,6 +294,7 @@ class Shopping(RuleBasedStateMachine):
         if self.inner:
             self.inner = False
             self.engine.run(self.now, concurrency=2)
+        self._sleep("sending")
         answers: dict[str, Answer] = {
             "accept": Accepted(f"receipt-{mail.id}"),
             "refuse": Rejected("400"),
@@ -261,9 +314,10 @@ class Shopping(RuleBasedStateMachine):
             name = connection.execute(statement.where(messages.c.id == mail.id)).scalar_one()
         assert self.carts[name].bought_at is None
         assert shopper not in self.refused
+        assert mail.id not in self.others, "another run has its lease"
         now = at(self.now)
-        rules: TimeRules = self.time
-        assert rules.quiet_hours is None or not rules.quiet_hours.holds(now, zone_named(ZONES[shopper]))
+        rules = self.time
+        assert not self._is_quiet(shopper)
         step = RULES.sequences["cart-recovery"].step(mail.step)
         assert step is not None
         before = sorted(when for id_, other, when in self.reached if other == shopper and id_ != mail.id)
@@ -305,7 +359,7 @@ class Shopping(RuleBasedStateMachine):
 
     @invariant()
     def what_is_due_is_due_outside_quiet_hours(self) -> None:
-        quiet = getattr(self, "time", RULES.time).quiet_hours
+        quiet = self.time.quiet_hours
         if quiet is None:
             return
         with self.database.read() as connection:
@@ -316,24 +370,6 @@ class Shopping(RuleBasedStateMachine):
             ).all()
         for due_at, email in rows:
             assert not quiet.holds(due_at, zone_named(ZONES[int(email.removeprefix("shopper").partition("@")[0])]))
-
-
-@contextmanager
-def on_sqlite() -> Iterator[tuple[EngineDatabase, Path]]:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "cartctl.db"
-        shutil.copy(empty_file(), path)
-        database = open_database(f"sqlite:///{path}")
-        yield database, Path(folder)
-        database.close()
-
-
-@lru_cache
-def empty_file() -> Path:
-    """A database with the schema, to be copied: making one takes longer than an example."""
-    path = Path(tempfile.mkdtemp()) / "empty.db"
-    open_database(f"sqlite:///{path}").close()
-    return path
 
 
 opened: Callable[[], Any] = on_sqlite

@@ -28,7 +28,7 @@ def upgrade() -> None:
         sa.Column("value", sa.String(length=200), nullable=False),
         sa.ForeignKeyConstraint(["cart_id"], ["carts.id"], name=op.f("fk_cart_aliases_cart_id")),
         sa.PrimaryKeyConstraint("cart_id", "kind", "value", name=op.f("pk_cart_aliases")),
-        comment="contact_id, phone and tokens that other sightings of a cart showed: a purchase that names one closes it",
+        comment="contact_id, phone and tokens that other sightings of a cart showed: a purchase with one closes it",
     )
     op.create_index("ix_cart_aliases_value", "cart_aliases", ["value", "kind"], unique=False)
     op.create_table(
@@ -67,9 +67,7 @@ def upgrade() -> None:
 
 
 def _partial_index(name: str, table: str, columns: list[str], where: str, *, unique: bool = False) -> None:
-    op.create_index(
-        name, table, columns, unique=unique, sqlite_where=sa.text(where), postgresql_where=sa.text(where)
-    )
+    op.create_index(name, table, columns, unique=unique, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
 
 
 def _items_without_row_ids() -> None:

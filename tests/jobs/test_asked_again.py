@@ -1,0 +1,189 @@
+"""A message in doubt over Resend is handed over again: the same key, the same bytes, and only while the key lives.
+
+The transport is the real one; Resend itself is played by a server on this machine.
+"""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from pytest_httpserver import HTTPServer
+from werkzeug import Request, Response
+
+from cartctl.mail.message import Accepted, Answer, OutgoingMessage, Rejected
+from cartctl.mail.resend import Resend
+from cartctl.store.database import EngineDatabase
+from tests.jobs.engine import Engine, Killed, Provider
+from tests.mail.provider import Authority
+from tests.shop import at, cart, order
+
+ODD = timedelta(seconds=17, microseconds=123_457)
+"""No run begins on the whole minute."""
+
+
+@pytest.fixture(scope="module")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    return Authority(tmp_path_factory.mktemp("tls"))
+
+
+@pytest.fixture
+def server(authority: Authority) -> Iterator[HTTPServer]:
+    with HTTPServer(ssl_context=authority.server_context, threaded=True) as server:
+        yield server
+
+
+class OverTheWire(Provider):
+    """Resend's own transport. `lost` answers never arrive; a request in which `dies` is set never comes back."""
+
+    def __init__(self, server: HTTPServer, authority: Authority) -> None:
+        super().__init__(self._over_the_wire, name="resend")
+        self.server, self.dies, self.lost = server, False, 0
+        self.transport = Resend(
+            "re_invented",
+            host=server.url_for("/"),
+            timeout=timedelta(seconds=5),
+            database_id="d1",
+            delivers=False,
+            ca_file=authority.ca_file,
+        )
+        server.expect_request("/emails").respond_with_handler(self._take)
+
+    def _over_the_wire(self, mail: OutgoingMessage) -> Answer:
+        answer = self.transport.send(mail)
+        if self.dies:
+            raise Killed
+        return answer
+
+    def _take(self, request: Request) -> Response:
+        self.lost -= 1
+        return Response(json.dumps({"id": "r-1"}) if self.lost < 0 else "", status=200 if self.lost < 0 else 503)
+
+    @property
+    def requests(self) -> list[tuple[str, bytes]]:
+        """(key, body) of everything that arrived."""
+        return [(request.headers["Idempotency-Key"], request.get_data()) for request, _ in self.server.log]
+
+
+@pytest.fixture
+def resend(server: HTTPServer, authority: Authority) -> OverTheWire:
+    return OverTheWire(server, authority)
+
+
+@pytest.fixture
+def engine(db: EngineDatabase, tmp_path: Path, resend: OverTheWire) -> Engine:
+    engine = Engine(db, tmp_path, resend)
+    engine.carts(cart())
+    return engine
+
+
+def run(engine: Engine, when: str) -> None:
+    engine.run(when, clock=lambda: at(when) + ODD)
+
+
+def test_a_lost_answer_is_asked_for_with_the_same_key_and_the_same_bytes(engine: Engine, resend: OverTheWire) -> None:
+    resend.lost = 2
+    for tick in ("30m", "31m", "35m", "45m"):
+        run(engine, tick)
+    assert len(resend.requests) == 3
+    assert len(set(resend.requests)) == 1
+    assert resend.requests[0][0] == "cartctl-d1-1"
+    assert engine.states[0] == ("reminder", "accepted", "")
+    run(engine, "24h5m")
+    assert resend.requests[-1][0] == "cartctl-d1-2", "another message has another key"
+
+
+def test_what_a_dead_run_left_is_asked_for_with_the_same_key_and_the_same_bytes(
+    engine: Engine, resend: OverTheWire
+) -> None:
+    resend.dies = True
+    with pytest.raises(Killed):
+        run(engine, "30m")
+    resend.dies = False
+    run(engine, "36m")
+    assert len(resend.requests) == 2
+    assert len(set(resend.requests)) == 1
+    assert engine.states[0] == ("reminder", "accepted", "")
+
+
+@pytest.mark.parametrize(("tick", "requests", "state"), [("23h29m", 2, "accepted"), ("23h31m", 1, "unknown")])
+def test_it_is_asked_again_for_23_hours_and_not_after(
+    engine: Engine, resend: OverTheWire, tick: str, requests: int, state: str
+) -> None:
+    """Resend forgets a key after 24 hours: the same request would then be a second mail."""
+    resend.lost = 1
+    run(engine, "30m")
+    run(engine, tick)
+    assert engine.states[0][:2] == ("reminder", state)
+    assert len([key for key, _ in resend.requests if key == "cartctl-d1-1"]) == requests
+    assert engine.states[1][:2] == ("urgency", "scheduled")
+
+
+def test_a_run_that_died_long_ago_is_not_asked_for(engine: Engine, resend: OverTheWire) -> None:
+    resend.dies = True
+    with pytest.raises(Killed):
+        run(engine, "30m")
+    resend.dies = False
+    run(engine, "23h31m")
+    assert engine.states[0] == ("reminder", "unknown", "died-sending")
+    assert len(resend.requests) == 1
+
+
+def test_it_is_asked_five_times_at_most(engine: Engine, resend: OverTheWire) -> None:
+    resend.lost = 100
+    for minutes in range(30, 300, 5):
+        run(engine, f"{minutes}m")
+    assert len(resend.requests) == 5
+    assert len(set(resend.requests)) == 1
+    assert engine.states[0] == ("reminder", "unknown", "answer 503")
+
+
+def test_another_transport_is_not_asked(engine: Engine, resend: OverTheWire) -> None:
+    """The shop has changed its provider: that one knows nothing of the key."""
+    resend.lost = 1
+    run(engine, "30m")
+    engine.provider = Provider(name="sendgrid")
+    run(engine, "35m")
+    assert engine.provider.given == []
+    assert engine.states[0] == ("reminder", "unknown", "asked-too-late")
+
+
+def test_a_message_in_doubt_is_not_asked_for_after_a_purchase(engine: Engine, resend: OverTheWire) -> None:
+    resend.lost = 1
+    run(engine, "30m")
+    engine.orders(order(placed="31m", cart_id="c-1"), when="32m")
+    run(engine, "35m")
+    assert len(resend.requests) == 1
+    assert engine.states == [("reminder", "unknown", "purchased")]
+
+
+# An address that takes no mail
+
+
+def test_an_address_that_the_provider_refuses_is_never_written_to_again(db: EngineDatabase, tmp_path: Path) -> None:
+    engine = Engine(db, tmp_path, Provider(lambda _mail: Rejected("550 5.1.1", bad_recipient=True)))
+    engine.carts(cart())
+    engine.run("30m")
+    engine.provider.answer = lambda _mail: Accepted("r")
+    for tick in ("24h", "48h"):
+        engine.run(tick)
+    assert engine.states == [("reminder", "failed", "550 5.1.1"), ("urgency", "cancelled", "suppressed")]
+    engine.store = "other"
+    engine.carts(
+        cart("c-2", seen="720h", email=" Anna@Example.COM", consent="yes"),
+        cart("c-3", seen="720h", email="ben@example.com"),
+        when="720h",
+    )
+    engine.run("720h30m")
+    assert [mail.to for mail in engine.provider.given] == ["anna@example.com", "ben@example.com"]
+    assert ("reminder", "cancelled", "suppressed") in engine.states
+
+
+def test_a_refusal_of_the_mail_alone_suppresses_nobody(db: EngineDatabase, tmp_path: Path) -> None:
+    engine = Engine(db, tmp_path, Provider(lambda _mail: Rejected("400 subject")))
+    engine.carts(cart())
+    engine.run("30m")
+    engine.provider.answer = lambda _mail: Accepted("r")
+    engine.run("24h")
+    assert [mail.step for mail in engine.provider.given] == ["reminder", "urgency"]
