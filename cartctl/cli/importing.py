@@ -17,12 +17,12 @@ from cartctl.cli import wiring
 from cartctl.cli.options import AsJson, At, Verbose, state_of
 from cartctl.cli.session import State, clock, complain, print_json, read_at
 from cartctl.domain.identity import without_addresses
-from cartctl.domain.money import check_currency
+from cartctl.domain.money import UNKNOWN_CURRENCY, check_currency
 from cartctl.domain.times import zone_named
 from cartctl.errors import InputFileError, UsageError
+from cartctl.importers.format import Kind
 from cartctl.importers.records import Context
-from cartctl.jobs import import_carts, import_orders
-from cartctl.jobs.importing import ImportResult, Options
+from cartctl.jobs.importing import ImportResult, Options, import_file
 from cartctl.settings import MAX_STORE_NAME, Settings
 from cartctl.store.database import EngineDatabase
 from cartctl.suggest import did_you_mean
@@ -66,12 +66,7 @@ def carts(
     options = options_of(
         state.loaded.settings, format_name, store, timezone, currency, maps=maps, again=again, rejects=rejects
     )
-    rules = wiring.purchase_rules(state.loaded.settings)
-
-    def one(database: EngineDatabase, path: Path, options: Options, now: datetime) -> ImportResult:
-        return import_carts.run(database, path, options=options, rules=rules, now=now)
-
-    import_files(state, files, options, one, at=read_at(at), as_json=as_json)
+    import_shop_files(state, "carts", files, options, at=at, as_json=as_json)
 
 
 @app.command()
@@ -94,12 +89,7 @@ def orders(
     options = options_of(
         state.loaded.settings, format_name, store, timezone, currency, maps=maps, again=again, rejects=rejects
     )
-    rules = wiring.purchase_rules(state.loaded.settings)
-
-    def one(database: EngineDatabase, path: Path, options: Options, now: datetime) -> ImportResult:
-        return import_orders.run(database, path, options=options, rules=rules, now=now)
-
-    import_files(state, files, options, one, at=read_at(at), as_json=as_json)
+    import_shop_files(state, "orders", files, options, at=at, as_json=as_json)
 
 
 def options_of(
@@ -122,7 +112,7 @@ def options_of(
     except ValueError as error:
         raise UsageError(f"--timezone: {error}") from None
     try:
-        code = check_currency(currency or known.currency or "XXX")
+        code = check_currency(currency or known.currency or UNKNOWN_CURRENCY)
     except ValueError as error:
         raise UsageError(f"--currency: {error}") from None
     if not rejects.is_dir():
@@ -212,6 +202,18 @@ def _on_disk(path: Path) -> Iterator[Path]:
             yield spooled
         except (InputFileError, UsageError) as error:
             raise type(error)(str(error).replace(str(spooled), STDIN)) from None
+
+
+def import_shop_files(
+    state: State, kind: Kind, files: list[Path], options: Options, *, at: str | None, as_json: bool
+) -> None:
+    """Import files of carts and orders, as the kind of export that the operator says they are."""
+    rules = wiring.purchase_rules(state.loaded.settings)
+
+    def one(database: EngineDatabase, path: Path, options: Options, now: datetime) -> ImportResult:
+        return import_file(database, path, kind=kind, options=options, rules=rules, now=now)
+
+    import_files(state, files, options, one, at=read_at(at), as_json=as_json)
 
 
 def import_files(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Protocol
+from typing import Annotated
 
 import typer
 
@@ -13,21 +13,13 @@ from cartctl.cli.feedback import options_without_store
 from cartctl.cli.importing import CurrencyCode, StoreName, Zone, options_of, tell
 from cartctl.cli.options import AsJson, At, Verbose, state_of
 from cartctl.cli.session import State, clock, complain, print_json, read_at
-from cartctl.domain.purchases import PurchaseRules
 from cartctl.errors import UsageError
-from cartctl.jobs import import_carts, import_coupons, import_events, import_orders, import_suppressions, import_tiktok
+from cartctl.importers.format import Kind
+from cartctl.jobs import import_coupons, import_events, import_suppressions
 from cartctl.jobs import inbox as job
-from cartctl.jobs.importing import ImportResult, Options
+from cartctl.jobs.importing import ImportResult, Options, import_file
 from cartctl.jobs.inbox import Handled, Importer, Waiting
 from cartctl.store.database import EngineDatabase
-
-
-class ImportOfShop(Protocol):
-    """What the jobs that import a shop's files have in common."""
-
-    def __call__(
-        self, database: EngineDatabase, path: Path, /, *, options: Options, rules: PurchaseRules, now: datetime
-    ) -> ImportResult: ...
 
 
 def inbox(
@@ -82,9 +74,10 @@ def _importers(
     def beside(options: Options, folder: Path, name: str) -> Options:
         return replace(options, rejects_folder=folder, rejects_name=name)
 
-    def shop_files(run: ImportOfShop, options: Options) -> Importer:
+    def shop_files(kind: Kind, options: Options) -> Importer:
         def one(path: Path, folder: Path, name: str) -> ImportResult:
-            return run(database, path, options=beside(options, folder, name), rules=purchase, now=now())
+            beside_it = beside(options, folder, name)
+            return import_file(database, path, kind=kind, options=beside_it, rules=purchase, now=now())
 
         return one
 
@@ -106,9 +99,9 @@ def _importers(
 
     signed = replace(shops.context, tiktok_app=wiring.tiktok_app(state.loaded.settings, verify=None))
     return {
-        "carts": shop_files(import_carts.run, shops),
-        "orders": shop_files(import_orders.run, shops),
-        "tiktok": shop_files(import_tiktok.run, replace(shops, context=signed)),
+        "carts": shop_files("carts", shops),
+        "orders": shop_files("orders", shops),
+        "tiktok": shop_files("tiktok", replace(shops, context=signed)),
         "events": events,
         "suppressions": suppressions,
         "coupons": codes,

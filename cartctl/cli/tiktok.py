@@ -1,19 +1,14 @@
 """`cartctl import tiktok`: webhooks, order details and cart events of TikTok Shop."""
 
 from dataclasses import replace
-from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from cartctl.cli import wiring
-from cartctl.cli.importing import Again, CurrencyCode, Files, RejectsFolder, StoreName, import_files, options_of
+from cartctl.cli.importing import Again, CurrencyCode, Files, RejectsFolder, StoreName, import_shop_files, options_of
 from cartctl.cli.options import AsJson, At, Verbose, state_of
-from cartctl.cli.session import read_at
-from cartctl.jobs import import_tiktok
-from cartctl.jobs.importing import ImportResult, Options
-from cartctl.store.database import EngineDatabase
 
 Verify = Annotated[
     bool | None,
@@ -42,9 +37,4 @@ def tiktok(
     settings = state.loaded.settings
     options = options_of(settings, "auto", store, None, currency, again=again, rejects=rejects)
     options = replace(options, context=replace(options.context, tiktok_app=wiring.tiktok_app(settings, verify=verify)))
-    rules = wiring.purchase_rules(settings)
-
-    def one(database: EngineDatabase, path: Path, options: Options, now: datetime) -> ImportResult:
-        return import_tiktok.run(database, path, options=options, rules=rules, now=now)
-
-    import_files(state, files, options, one, at=read_at(at), as_json=as_json)
+    import_shop_files(state, "tiktok", files, options, at=at, as_json=as_json)

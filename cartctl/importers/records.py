@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from cartctl.domain.carts import CartSnapshot, Consent, Item, OrderRecord, in_display_order, newest_consent, same_moment
+from cartctl.domain.money import UNKNOWN_CURRENCY
 from cartctl.domain.purchases import is_purchase
 from cartctl.importers.tiktok_signature import App
 
@@ -28,7 +29,7 @@ class Context:
 
     store: str
     zone: tzinfo | None = None
-    currency: str = "XXX"
+    currency: str = UNKNOWN_CURRENCY
     country: str | None = None
     """ISO 3166 code: how a phone number without its country is read."""
     day_first: bool | None = None

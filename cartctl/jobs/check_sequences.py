@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from cartctl.domain.carts import Item
-from cartctl.domain.money import Money, total
+from cartctl.domain.money import UNKNOWN_CURRENCY, Money, total
 from cartctl.domain.sequences import Sequence
 from cartctl.errors import TemplateError
 from cartctl.mail.facts import MailFacts, Rendered
@@ -85,7 +85,7 @@ def sample_carts(*, coupon: str) -> dict[str, MailFacts]:
     long = Item(name="Ünïcode <b>& markup</b> " * 12, unit_price=Decimal(1))
     return {
         "usual": _facts("Anna", (mug, pictured), "EUR", "de_DE", coupon),
-        "bare": replace(_facts("", (bare,), "XXX", "", coupon), shop_url=""),
+        "bare": replace(_facts("", (bare,), UNKNOWN_CURRENCY, "", coupon), shop_url=""),
         "forty lines": _facts("Bo", (mug,) * 40, "JPY", "ja_JP", coupon),
         "markup and length": _facts("<script>", (long,), "KWD", "ar_KW", coupon),
         "total only": _facts("Cleo", (), "USD", "en_US", coupon, amount="49.90"),

@@ -1,6 +1,12 @@
 """Columns by other names, standard input, and what an operator is told about a whole file."""
 
+import contextlib
 import io
+import os
+import pty
+import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -98,3 +104,31 @@ def test_pending_cash_on_delivery_closes_a_cart_and_voided_does_not(shop: Shop) 
         path = write_csv(Path("orders.csv"), order(f"o-{number}", email=email, status=status))
         closed = shop.cli("import", "orders", path, "--json").json["orders"]["carts_closed"]
         assert closed == (status == "pending")
+
+
+def on_a_terminal(folder: Path, *arguments: str) -> str:
+    """Run the real command with a terminal for its two outputs; return what that terminal was sent."""
+    ours, theirs = pty.openpty()
+    command = [str(Path(sys.executable).with_name("cartctl")), *arguments]
+    shown = bytearray()
+    with subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs) as process:
+        os.close(theirs)
+        with contextlib.suppress(OSError):  # Linux's way to say that the other end was closed
+            while piece := os.read(ours, 4096):
+                shown += piece
+    os.close(ours)
+    assert process.returncode == 0, shown
+    return shown.decode()
+
+
+def test_a_large_file_shows_how_far_it_is_on_a_terminal_and_nothing_in_cron(cli: Cli, tmp_path: Path) -> None:
+    column = {"cart_url": f"https://shop.example.com/{'x' * 900}"}
+    large = write_csv(Path("large.csv"), *(cart(f"c-{i}", email=f"p{i}@example.com", **column) for i in range(6000)))
+    assert large.stat().st_size > 5_000_000
+    shown = on_a_terminal(tmp_path, "import", "carts", "large.csv")
+    assert re.search(r"[0-9,]+ rows, [0-9,]+ rows/s", shown)
+    assert re.search(r"left:.*[0-9]:[0-9]{2}:[0-9]{2}", shown)
+    small = write_csv(Path("small.csv"), cart("c-small"))
+    assert "rows/s" not in on_a_terminal(tmp_path, "import", "carts", str(small))
+    in_cron = cli("import", "carts", "large.csv", "--again")
+    assert (in_cron.out, in_cron.err) == ("", "")

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from sqlalchemy import select
 
 from cartctl.domain.purchases import PurchaseRules
+from cartctl.importers.format import Kind
 from cartctl.importers.records import Context
-from cartctl.jobs import import_carts, import_orders
-from cartctl.jobs.importing import Options
+from cartctl.jobs.importing import Options, import_file
 from cartctl.store.database import EngineDatabase, open_database
 from cartctl.store.tables import cart_items, carts, contacts, metadata, orders
 from tests.shop import T0, write_csv
@@ -33,7 +33,7 @@ Row = Mapping[str, str]
 
 @dataclass(frozen=True)
 class File:
-    kind: str
+    kind: Kind
     name: str
     rows: tuple[Row, ...]
 
@@ -111,7 +111,8 @@ def exports(draw: st.DrawFn) -> list[File]:
     seen, bought = draw(cart_rows()), draw(order_rows())
     assume(not any(filled_again(row, seen, order) for row in seen for order in bought))
     files = []
-    for kind, rows, most in (("carts", seen, 3), ("orders", bought, 2)):
+    parts: list[tuple[Kind, list[dict[str, str]], int]] = [("carts", seen, 3), ("orders", bought, 2)]
+    for kind, rows, most in parts:
         places = [draw(st.integers(1, most)) for _ in rows]
         for number in sorted(set(places)):
             here = tuple(row for row, place in zip(rows, places, strict=True) if place == number)
@@ -152,10 +153,7 @@ def state_after(database: EngineDatabase, files: Sequence[File], folder: Path) -
     options = Options(context=Context(store="main", currency="EUR"), rejects_folder=folder)
     for file in files:
         path = write_csv(folder / file.name, *file.rows)
-        if file.kind == "carts":
-            result = import_carts.run(database, path, options=options, rules=RULES, now=T0)
-        else:
-            result = import_orders.run(database, path, options=options, rules=RULES, now=T0)
+        result = import_file(database, path, kind=file.kind, options=options, rules=RULES, now=T0)
         assert result.rejected == 0, result.first_error
     return logical_state(database)
 

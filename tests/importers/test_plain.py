@@ -12,7 +12,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import func, select
 
-from cartctl.importers.format import Kind
 from cartctl.importers.records import Context
 from cartctl.jobs.importing import Options, import_file
 from cartctl.store import carts, orders, purchases
@@ -34,16 +33,12 @@ def emptied(database: EngineDatabase) -> None:
             connection.execute(table.delete())
 
 
-def kind_of(file: File) -> Kind:
-    return "carts" if file.kind == "carts" else "orders"
-
-
 def in_one_sweep(database: EngineDatabase, files: Sequence[File], folder: Path) -> Any:
     emptied(database)
     options = Options(context=Context(store="main", currency="EUR"), rejects_folder=folder, again=True)
     for file in files:
         path = write_csv(folder / file.name, *file.rows)
-        import_file(database, path, kind=kind_of(file), options=options, rules=RULES, now=T0)
+        import_file(database, path, kind=file.kind, options=options, rules=RULES, now=T0)
     return logical_state(database)
 
 
@@ -51,7 +46,7 @@ def one_by_one(database: EngineDatabase, files: Sequence[File], folder: Path) ->
     emptied(database)
     for file in files:
         content = write_csv(folder / file.name, *file.rows).read_bytes()
-        reading = read(kind_of(file), content, currency="EUR")
+        reading = read(file.kind, content, currency="EUR")
         with database.write(carts="change") as connection:
             for cart in reading.carts:
                 _, touched = carts.save(connection, "main", [cart], now=T0, slack=RULES.slack, source="x")

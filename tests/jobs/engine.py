@@ -13,9 +13,9 @@ from cartctl import config
 from cartctl.cli import wiring
 from cartctl.domain.purchases import PurchaseRules
 from cartctl.importers.records import Context
-from cartctl.jobs import import_carts, import_orders, run_due
+from cartctl.jobs import run_due
 from cartctl.jobs.compose import Composer
-from cartctl.jobs.importing import Options
+from cartctl.jobs.importing import Options, import_file
 from cartctl.jobs.run_due import RunResult
 from cartctl.jobs.sending import Equipment, SendJob
 from cartctl.mail.links import Links
@@ -78,12 +78,13 @@ class Engine:
         self._files = 0
 
     def carts(self, *rows: dict[str, str], when: str = "5m") -> None:
-        import_carts.run(self.database, self._file(rows), options=self._options, rules=PURCHASE, now=at(when))
+        import_file(self.database, self._file(rows), kind="carts", options=self._options, rules=PURCHASE, now=at(when))
 
     def orders(self, *rows: dict[str, str], when: str) -> None:
-        import_orders.run(
+        import_file(
             self.database,
             self._file(rows),
+            kind="orders",
             options=self._options,
             rules=PURCHASE,
             now=at(when),

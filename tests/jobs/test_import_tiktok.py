@@ -11,8 +11,7 @@ from sqlalchemy import text
 
 from cartctl.importers import tiktok
 from cartctl.importers.records import Context
-from cartctl.jobs import import_tiktok
-from cartctl.jobs.importing import ImportResult, Options
+from cartctl.jobs.importing import ImportResult, Options, import_file
 from cartctl.store.database import EngineDatabase, open_database
 from tests.importers.tiktok_records import answer, detail, jsonl, seconds, webhook
 from tests.jobs.engine import PURCHASE
@@ -57,7 +56,7 @@ class World:
         """Import one file into a shop of its own."""
         self._shops += 1
         options = Options(context=Context(f"shop-{self._shops}"), rejects_folder=self._folder)
-        return import_tiktok.run(self._database, path, options=options, rules=PURCHASE, now=at("2d"))
+        return import_file(self._database, path, options=options, kind="tiktok", rules=PURCHASE, now=at("2d"))
 
     def end(self, *files: Sequence[Any]) -> list[list[tuple[Any, ...]]]:
         """Import these files into a shop of their own, one a day; return what is then known of it."""
@@ -67,7 +66,7 @@ class World:
             path = self._folder / "dump.jsonl"
             path.write_text(jsonl(*records), encoding="utf-8")
             options = Options(context=Context(store), rejects_folder=self._folder)
-            import_tiktok.run(self._database, path, options=options, rules=PURCHASE, now=at(f"{day + 2}d"))
+            import_file(self._database, path, options=options, kind="tiktok", rules=PURCHASE, now=at(f"{day + 2}d"))
         with self._database.read() as connection:
             return [[tuple(row) for row in connection.execute(text(query), {"store": store})] for query in END]
 
