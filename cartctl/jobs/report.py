@@ -15,7 +15,8 @@ from cartctl import resources
 from cartctl.domain.money import Money
 from cartctl.jobs.rules import Rules
 from cartctl.store.database import Database
-from cartctl.store.tables import imports, to_micros
+from cartctl.store.instants import to_micros
+from cartctl.store.tables import imports
 
 DEFINITIONS = {
     "carts": "carts with something in them, by their first activity in the period",

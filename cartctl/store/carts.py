@@ -12,8 +12,9 @@ from cartctl.domain.money import Money
 from cartctl.domain.purchases import opens_new_generation
 from cartctl.store import contacts, enrollments
 from cartctl.store.fingerprints import fingerprint, price_minor
+from cartctl.store.instants import UtcTime
 from cartctl.store.sql import chunks, insert_missing
-from cartctl.store.tables import UtcTime, cart_aliases, cart_items, carts
+from cartctl.store.tables import cart_aliases, cart_items, carts
 from cartctl.store.tables import contacts as contacts_table
 from cartctl.store.tables import orders as orders_table
 

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 from cartctl.domain.purchases import PurchaseRules, is_purchase
 from cartctl.store import fingerprints
 from cartctl.store.carts import Saved
-from cartctl.store.tables import to_micros
+from cartctl.store.instants import to_micros
 
 _MAX_WORTH = 10**13
 """In minor units. A cart or order worth more is looked at in Python, which may find it absurd."""

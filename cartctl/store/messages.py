@@ -26,8 +26,9 @@ from sqlalchemy import (
 
 from cartctl.domain.messages import OPEN, REACHED, RESUMABLE, TRANSITIONS, MessageState
 from cartctl.store import coupons
+from cartctl.store.instants import UtcTime
 from cartctl.store.sql import chunks
-from cartctl.store.tables import UtcTime, message_transitions, messages
+from cartctl.store.tables import message_transitions, messages
 
 S = MessageState
 LEASED = frozenset({S.CLAIMED, S.SENDING})

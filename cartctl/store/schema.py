@@ -5,7 +5,7 @@ from sqlalchemy import Connection, Engine, inspect, text
 from cartctl import resources
 from cartctl.errors import SchemaError
 
-HEAD = "0002"
+HEAD = "0003"
 """The newest revision in sql/migrations/versions; a test holds the two together. Revisions are ordered as text."""
 
 

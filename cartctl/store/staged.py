@@ -10,7 +10,7 @@ from sqlalchemy import Row
 from cartctl.domain.carts import CartSnapshot, Consent, Item, OrderRecord
 from cartctl.domain.money import Money
 from cartctl.store import fingerprints
-from cartctl.store.tables import from_micros, to_micros
+from cartctl.store.instants import from_micros, to_micros
 
 _MAX_WORTH = 10**11
 """In minor units. A run worth more is put together in Python, which has no largest integer."""

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row, text
 from cartctl.domain.carts import CartSnapshot, Item, OrderRecord
 from cartctl.store import staged
 from cartctl.store.database import EngineDatabase
-from cartctl.store.tables import to_micros
+from cartctl.store.instants import to_micros
 
 _BATCH = 5000
 _MAX_WORTH = 10**13

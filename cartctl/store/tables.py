@@ -2,54 +2,24 @@
 same SQL and the same comparisons, on SQLite and PostgreSQL. In a shell: `datetime(abandoned_at / 1e6, 'unixepoch')`.
 """
 
-from datetime import UTC, datetime, timedelta
-from typing import Any
-
 from sqlalchemy import (
     BigInteger,
     Boolean,
     CheckConstraint,
     Column,
-    Dialect,
     ForeignKey,
     Index,
     Integer,
+    LargeBinary,
     MetaData,
     String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
     text,
 )
 
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
-
-
-def to_micros(instant: datetime) -> int:
-    """Whole microseconds since 1970 UTC. Raises ValueError for a naive datetime."""
-    if instant.tzinfo is None:
-        raise ValueError("a naive datetime cannot be stored")
-    return (instant - EPOCH) // _MICROSECOND
-
-
-def from_micros(micros: int) -> datetime:
-    return EPOCH + timedelta(microseconds=micros)
-
-
-class UtcTime(TypeDecorator[datetime]):
-    """An aware datetime, kept as microseconds since 1970 UTC. Refuses naive values."""
-
-    impl = BigInteger
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
-        return None if value is None else to_micros(value)
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> datetime | None:
-        return None if value is None else from_micros(value)
-
+from cartctl.store.instants import UtcTime
 
 metadata = MetaData(
     naming_convention={
@@ -206,6 +176,7 @@ enrollments = Table(
     Column("store", String(60), nullable=False),
     Column("status", String(10), nullable=False),
     Column("reason", String(40), nullable=False, server_default=""),
+    Column("is_test", Boolean, nullable=False, server_default=text("false")),
     Column("enrolled_at", UtcTime, nullable=False),
     Column("resumed_at", UtcTime),
     Column("ended_at", UtcTime),
@@ -241,6 +212,7 @@ messages = Table(
     Column("receipt", String(200), nullable=False, server_default=""),
     Column("coupon", String(100), nullable=False, server_default=""),
     Column("sent_at", UtcTime),
+    Column("is_test", Boolean, nullable=False, server_default=text("false")),
     UniqueConstraint("enrollment_id", "step"),
     # An id goes into links and file names: it is never given out twice, not even after a deletion.
     sqlite_autoincrement=True,
@@ -280,6 +252,7 @@ message_transitions = Table(
     Column("from_state", String(10), nullable=False),
     Column("to_state", String(10), nullable=False),
     Column("reason", String(200), nullable=False, server_default=""),
+    Column("facts", Text, nullable=False, server_default=""),  # JSON: what the gate knew when it decided
     comment="append-only",
 )
 Index("ix_message_transitions_message", message_transitions.c.message_id)
@@ -297,6 +270,7 @@ events = Table(
     Column("store", String(60), nullable=False, server_default=""),
     Column("subject", String(200), nullable=False, server_default=""),
     Column("detail", Text, nullable=False, server_default=""),
+    Column("scanner_score", Integer),  # of a click: 0 is a person, 100 a machine
     UniqueConstraint("content_hash"),
     comment="what a provider or the shopper did later; no address in it",
 )
@@ -326,6 +300,46 @@ suppressions = Table(
     Column("reason", String(80), nullable=False),
     Column("at", UtcTime, nullable=False),
     UniqueConstraint("email_hash", "scope"),
+)
+
+forgotten = Table(
+    "forgotten",
+    metadata,
+    Column("email_hash", String(64), primary_key=True),
+    Column("at", UtcTime, nullable=False),
+    comment="who asked to be erased: an import must not bring them back",
+)
+
+brakes = Table(
+    "brakes",
+    metadata,
+    Column("kind", String(20), primary_key=True),
+    Column("subject", String(130), primary_key=True),
+    Column("since", UtcTime, nullable=False),
+    Column("told_at", UtcTime, nullable=False),
+    Column("detail", Text, nullable=False, server_default=""),
+    comment="what holds sending back now; a row that is gone has let go",
+)
+
+feeds = Table(
+    "feeds",
+    metadata,
+    Column("store", String(60), primary_key=True),
+    Column("channel", String(20), primary_key=True),
+    Column("imported_at", UtcTime, nullable=False),
+    Column("newest_order_at", UtcTime),
+    comment="how fresh each feed of orders is",
+)
+
+intake = Table(
+    "intake",
+    metadata,
+    _id(),
+    Column("kind", String(20), nullable=False),
+    Column("store", String(60), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("received_at", UtcTime, nullable=False),
+    comment="cart updates that the web endpoint took in, until the next run reads them",
 )
 
 imports = Table(

@@ -14,7 +14,8 @@ from cartctl import resources
 from cartctl.errors import SchemaError
 from cartctl.store import schema
 from cartctl.store.database import EngineDatabase, open_database
-from cartctl.store.tables import for_ddl, from_micros, to_micros
+from cartctl.store.instants import from_micros, to_micros
+from cartctl.store.tables import for_ddl
 from tests.shop import T0, Cli
 
 
