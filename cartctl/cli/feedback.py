@@ -1,6 +1,6 @@
 """`cartctl import events`, `import suppressions` and `import coupons`: what comes back, and what is handed out."""
 
-from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -9,14 +9,12 @@ import typer
 from cartctl.cli import wiring
 from cartctl.cli.importing import Again, Files, RejectsFolder, Zone, import_files
 from cartctl.cli.options import AsJson, At, Verbose, state_of
-from cartctl.cli.session import read_at
 from cartctl.domain.times import zone_named
 from cartctl.errors import UsageError
 from cartctl.importers.records import Context
 from cartctl.jobs import import_coupons, import_events, import_suppressions
-from cartctl.jobs.importing import ImportResult, Options
+from cartctl.jobs.importing import Options
 from cartctl.settings import Settings
-from cartctl.store.database import EngineDatabase
 
 
 def events(
@@ -31,12 +29,8 @@ def events(
     """Import SendGrid's events: bounces, complaints and refusals suppress, `unknown` messages are settled."""
     state = state_of(ctx, verbose=verbose)
     options = options_without_store(state.loaded.settings, again=again, rejects=rejects)
-    rules = wiring.rules(state.loaded)
-
-    def one(database: EngineDatabase, path: Path, options: Options, now: datetime) -> ImportResult:
-        return import_events.run(database, path, options=options, rules=rules, now=now)
-
-    import_files(state, files, options, one, at=read_at(at), as_json=as_json)
+    job = partial(import_events.run, rules=wiring.rules(state.loaded))
+    import_files(state, files, options, job, at=at, as_json=as_json)
 
 
 def suppressions(
@@ -51,11 +45,7 @@ def suppressions(
     """Import addresses that must not be written to again, each with its reason if the file gives one."""
     state = state_of(ctx, verbose=verbose)
     options = options_without_store(state.loaded.settings, again=again, rejects=rejects)
-
-    def one(database: EngineDatabase, path: Path, options: Options, now: datetime) -> ImportResult:
-        return import_suppressions.run(database, path, options=options, now=now)
-
-    import_files(state, files, options, one, at=read_at(at), as_json=as_json)
+    import_files(state, files, options, import_suppressions.run, at=at, as_json=as_json)
 
 
 def coupons(
@@ -74,12 +64,8 @@ def coupons(
     """Import coupon codes, each for one message alone."""
     state = state_of(ctx, verbose=verbose)
     options = options_without_store(state.loaded.settings, timezone=timezone, again=again, rejects=rejects)
-    sequences = wiring.rules(state.loaded).sequences
-
-    def one(database: EngineDatabase, path: Path, options: Options, now: datetime) -> ImportResult:
-        return import_coupons.run(database, path, options=options, coupon=coupon, sequences=sequences, now=now)
-
-    import_files(state, files, options, one, at=read_at(at), as_json=as_json)
+    job = partial(import_coupons.run, coupon=coupon, sequences=wiring.rules(state.loaded).sequences)
+    import_files(state, files, options, job, at=at, as_json=as_json)
 
 
 def options_without_store(

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import typer
 
@@ -208,29 +209,26 @@ def import_shop_files(
     state: State, kind: Kind, files: list[Path], options: Options, *, at: str | None, as_json: bool
 ) -> None:
     """Import files of carts and orders, as the kind of export that the operator says they are."""
-    rules = wiring.purchase_rules(state.loaded.settings)
+    job = partial(import_file, kind=kind, rules=wiring.purchase_rules(state.loaded.settings))
+    import_files(state, files, options, job, at=at, as_json=as_json)
 
-    def one(database: EngineDatabase, path: Path, options: Options, now: datetime) -> ImportResult:
-        return import_file(database, path, kind=kind, options=options, rules=rules, now=now)
 
-    import_files(state, files, options, one, at=read_at(at), as_json=as_json)
+class ImportJob(Protocol):
+    """A job that imports one file, with its rules already given."""
+
+    def __call__(self, database: EngineDatabase, path: Path, *, options: Options, now: datetime) -> ImportResult: ...
 
 
 def import_files(
-    state: State,
-    files: list[Path],
-    options: Options,
-    one: Callable[[EngineDatabase, Path, Options, datetime], ImportResult],
-    *,
-    at: datetime | None,
-    as_json: bool,
+    state: State, files: list[Path], options: Options, job: ImportJob, *, at: str | None, as_json: bool
 ) -> None:
     """Import each file on its own: one that is no export does not keep the others out."""
-    now = clock(at)
+    moment = read_at(at)
+    now = clock(moment)
     results: list[ImportResult] = []
     exit_code = 0
     seen: Counter[str] = Counter()
-    with state.database(at=at) as database:
+    with state.database(at=moment) as database:
         for path in files:
             stem = path.stem if str(path) != "-" else STDIN
             seen[stem] += 1
@@ -238,7 +236,7 @@ def import_files(
             own = replace(options, rejects_name=f"{stem}-{seen[stem]}" if seen[stem] > 1 else stem)
             try:
                 with _on_disk(path) as file:
-                    results.append(replace(one(database, file, own, now()), name=str(path)))
+                    results.append(replace(job(database, file, options=own, now=now()), name=str(path)))
             except (InputFileError, UsageError) as error:
                 text = without_addresses(str(error), name=str(path))
                 if len(files) == 1:
