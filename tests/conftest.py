@@ -1,6 +1,7 @@
 """Fixtures for resources only: the command line, databases, a shop. Builders for everything else are in `shop.py`."""
 
 import os
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -100,13 +101,26 @@ def _admin(server: str, *statements: str) -> None:
     engine.dispose()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """The URL of a database of the test's own: the test runs once on SQLite and once on PostgreSQL."""
-    if request.param == "postgresql":
-        url: str = request.getfixturevalue("postgres_url")
-        return url
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same as a file: making one takes longer than most tests."""
+    path = tmp_path_factory.mktemp("template") / "cartctl.db"
+    open_database(f"sqlite:///{path}").close()
+    return path
+
+
+@pytest.fixture
+def sqlite_url(sqlite_template: Path, tmp_path: Path) -> str:
+    """A SQLite database of the test's own, with the schema, where cartctl looks for it unless told otherwise."""
+    shutil.copy(sqlite_template, tmp_path / "cartctl.db")
     return f"sqlite:///{tmp_path / 'cartctl.db'}"
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """The URL of a database of the test's own: the test runs once on SQLite and once on PostgreSQL."""
+    url: str = request.getfixturevalue("postgres_url" if request.param == "postgresql" else "sqlite_url")
+    return url
 
 
 @pytest.fixture
@@ -118,7 +132,7 @@ def db(database_url: str) -> Iterator[EngineDatabase]:
 
 
 @pytest.fixture
-def shop(cli: Cli, tmp_path: Path) -> Shop:
+def shop(cli: Cli, tmp_path: Path, sqlite_url: str) -> Shop:
     """A shop with an empty SQLite database and the outbox."""
     return Shop(cli, tmp_path)
 

@@ -25,7 +25,7 @@ def rig(cli: Cli, tmp_path: Path, provider: Provider, database_url: str) -> Iter
 
 
 @pytest.fixture
-def sqlite_rig(cli: Cli, tmp_path: Path, provider: Provider) -> Iterator[Rig]:
-    made = Rig(cli, tmp_path, provider, f"sqlite:///{tmp_path / 'cartctl.db'}")
+def sqlite_rig(cli: Cli, tmp_path: Path, provider: Provider, sqlite_url: str) -> Iterator[Rig]:
+    made = Rig(cli, tmp_path, provider, sqlite_url)
     yield made
     made.database.close()

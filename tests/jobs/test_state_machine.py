@@ -4,15 +4,11 @@ Hypothesis makes up the days: carts, orders, refusals, providers that fail in ev
 model beside the engine keeps only what the outside world knows: what the provider was handed, and what it took.
 """
 
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -31,11 +27,10 @@ from cartctl.domain.times import QuietHours, zone_named
 from cartctl.jobs import resolve
 from cartctl.mail.message import Accepted, Answer, OutgoingMessage, Rejected, Throttled, Unavailable, Unknown
 from cartctl.store import contacts
-from cartctl.store.database import EngineDatabase, open_database
-from cartctl.store.tables import carts, enrollments, message_transitions, messages, metadata
+from cartctl.store.tables import carts, enrollments, message_transitions, messages
 from cartctl.store.tables import contacts as contacts_table
 from tests.jobs.engine import HASHING_KEY, RULES, Engine, Killed, Provider
-from tests.jobs.world import STARTS, ZONES, Filled, Inline, on_sqlite
+from tests.jobs.world import STARTS, ZONES, Empty, Filled, Inline, on_postgresql, on_sqlite
 from tests.shop import T0, at, cart, order
 
 S = MessageState
@@ -53,9 +48,11 @@ SETTINGS = settings(
 class Shopping(RuleBasedStateMachine):
     """The engine, and the world around it. `minute` is the time, in minutes after T0."""
 
+    empty: Empty
+
     def __init__(self) -> None:
         super().__init__()
-        self.opened = opened()
+        self.opened = self.empty()
         self.database, folder = self.opened.__enter__()
         self.engine = Engine(self.database, folder, Provider(self.answer))
         self.engine.executor = Inline
@@ -372,25 +369,15 @@ class Shopping(RuleBasedStateMachine):
             assert not quiet.holds(due_at, zone_named(ZONES[int(email.removeprefix("shopper").partition("@")[0])]))
 
 
-opened: Callable[[], Any] = on_sqlite
+def test_on_sqlite(sqlite_template: Path, tmp_path: Path) -> None:
+    class OnSqlite(Shopping):
+        empty = staticmethod(on_sqlite(sqlite_template, tmp_path))
+
+    run_state_machine_as_test(OnSqlite, settings=SETTINGS)
 
 
-def test_on_sqlite() -> None:
-    run_state_machine_as_test(Shopping, settings=SETTINGS)
+def test_on_postgresql(postgres_url: str, tmp_path: Path) -> None:
+    class OnPostgresql(Shopping):
+        empty = staticmethod(on_postgresql(postgres_url, tmp_path))
 
-
-def test_on_postgresql(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    database = open_database(postgres_url)
-
-    @contextmanager
-    def on_postgresql() -> Iterator[tuple[EngineDatabase, Path]]:
-        with database.write() as connection:
-            names = ", ".join(table.name for table in metadata.sorted_tables)
-            connection.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY")
-        with tempfile.TemporaryDirectory() as folder:
-            yield database, Path(folder)
-
-    monkeypatch.setitem(globals(), "opened", on_postgresql)
-    fewer = settings(SETTINGS, max_examples=4)
-    run_state_machine_as_test(Shopping, settings=fewer)
-    database.close()
+    run_state_machine_as_test(OnPostgresql, settings=settings(SETTINGS, max_examples=4))

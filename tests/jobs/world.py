@@ -1,16 +1,15 @@
 """What the state machine's world is made of: places and days, carts, threads that keep their turn, databases."""
 
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from cartctl.store.database import EngineDatabase, open_database
+from cartctl.store.database import EngineDatabase, connect
+from cartctl.store.tables import metadata
 
 ZONES = ("America/New_York", "Europe/Berlin", "Australia/Lord_Howe")
 """One of each shopper. The last sets its clocks by half an hour."""
@@ -47,19 +46,32 @@ class Filled:
     bought_at: int | None = None
 
 
-@contextmanager
-def on_sqlite() -> Iterator[tuple[EngineDatabase, Path]]:
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "cartctl.db"
-        shutil.copy(empty_file(), path)
-        database = open_database(f"sqlite:///{path}")
-        yield database, Path(folder)
+Empty = Callable[[], AbstractContextManager[tuple[EngineDatabase, Path]]]
+"""Opens an empty database, and a folder, for one example. The engine is the same for all: it keeps what it compiled."""
+
+
+def on_sqlite(template: Path, folder: Path) -> Empty:
+    path = folder / "cartctl.db"
+    database = EngineDatabase(connect(f"sqlite:///{path}"))
+
+    @contextmanager
+    def empty() -> Iterator[tuple[EngineDatabase, Path]]:
+        shutil.copy(template, path)
+        yield database, folder
         database.close()
 
+    return empty
 
-@lru_cache
-def empty_file() -> Path:
-    """A database with the schema, to be copied: making one takes longer than an example."""
-    path = Path(tempfile.mkdtemp()) / "empty.db"
-    open_database(f"sqlite:///{path}").close()
-    return path
+
+def on_postgresql(url: str, folder: Path) -> Empty:
+    database = EngineDatabase(connect(url))
+
+    @contextmanager
+    def empty() -> Iterator[tuple[EngineDatabase, Path]]:
+        with database.write() as connection:
+            names = ", ".join(table.name for table in metadata.sorted_tables)
+            connection.exec_driver_sql(f"TRUNCATE {names} RESTART IDENTITY")
+        yield database, folder
+        database.close()
+
+    return empty

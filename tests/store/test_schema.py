@@ -15,7 +15,7 @@ from cartctl.errors import SchemaError
 from cartctl.store import schema
 from cartctl.store.database import EngineDatabase, open_database
 from cartctl.store.instants import from_micros, to_micros
-from cartctl.store.tables import for_ddl
+from cartctl.store.tables import for_ddl, metadata
 from tests.shop import T0, Cli
 
 
@@ -33,7 +33,12 @@ def test_the_program_knows_the_newest_migration() -> None:
     assert ScriptDirectory.from_config(config).get_current_head() == schema.HEAD
 
 
-def test_opening_twice_sets_up_once(database_url: str) -> None:
+def test_opening_twice_sets_up_once(db: EngineDatabase, database_url: str) -> None:
+    with db.write() as connection:
+        metadata.drop_all(connection)
+        connection.execute(text("DROP TABLE alembic_version"))
+    with db.read() as connection:
+        assert not schema.check(connection)
     for _ in range(2):
         database = open_database(database_url)
         with database.read() as connection:
