@@ -29,6 +29,6 @@ def _dispatch(arguments: list[str]) -> None:
         from cartctl.cli.tick import tick
 
         sys.exit(tick(State(None, verbose=False)))
-    from cartctl.cli.app import app
+    from cartctl.cli.app import command
 
-    app(args=arguments, prog_name="cartctl")
+    command(args=arguments, prog_name="cartctl")

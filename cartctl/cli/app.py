@@ -61,3 +61,6 @@ app.add_typer(messages.app, name="messages")
 app.command("report")(reporting.report)
 app.add_typer(sequences.app, name="sequences")
 app.add_typer(database.app, name="db")
+
+command = typer.main.get_command(app)
+"""The command line as a whole. Built here, once a process, as that takes longer than most commands."""
