@@ -1,5 +1,6 @@
 """The README tells the truth: its commands run as shown, its tables hold what the code holds."""
 
+import io
 import os
 import re
 import shlex
@@ -9,6 +10,7 @@ import tomllib
 import types
 import typing
 from collections.abc import Iterator, Mapping
+from contextlib import redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +20,7 @@ import msgspec
 import pytest
 
 from cartctl import config
-from cartctl.cli import wiring
+from cartctl.cli import main, wiring
 from cartctl.domain.sequences import Step
 from cartctl.domain.times import parse_duration
 from cartctl.importers import native_carts, native_orders, registry
@@ -97,8 +99,9 @@ def test_ci_takes_the_test_command_from_the_readme() -> None:
 
 
 def test_the_tour_and_the_json_section_print_what_the_readme_shows(
-    tmp_path: Path, request: pytest.FixtureRequest
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     text = README
     for fence in [*fences(section("A five-minute tour")), *fences(section("JSON"))]:
         if fence.language == "csv":
@@ -124,9 +127,18 @@ def transcript(body: str, folder: Path) -> Iterator[str]:
 
 
 def printed(command: str, folder: Path) -> list[str]:
-    """Run a command as somebody would type it; return what it prints, without spaces at the ends of lines."""
+    """Run a command as somebody would type it; return what it prints, without spaces at the ends of lines.
+
+    A plain `cartctl …` runs in this process; whatever wants a shell gets one, and `cartctl` from the PATH.
+    """
+    if command.startswith("cartctl ") and not re.search(r"[|&;<>$`*]", command):
+        both = io.StringIO()
+        with redirect_stdout(both), redirect_stderr(both), pytest.raises(SystemExit) as end:
+            main(shlex.split(command)[1:])
+        assert not end.value.code, (command, both.getvalue())
+        return [line.rstrip() for line in both.getvalue().splitlines()]
     scripts = sysconfig.get_path("scripts")
-    environment = os.environ | {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}", "COLUMNS": "80"}
+    environment = os.environ | {"PATH": f"{scripts}{os.pathsep}{os.environ['PATH']}"}
     done = subprocess.run(
         ["sh", "-c", command],
         cwd=folder,
