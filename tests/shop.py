@@ -21,6 +21,9 @@ from cartctl.domain.times import parse_duration
 
 T0 = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)
 """A Monday morning."""
+TICKS = ("30m", "35m", "1h", "6h", "24h", "24h5m", "36h", "48h", "48h5m", "60h", "72h", "96h", "120h", "168h")
+"""Seven days, with a tick at each step's very moment."""
+ANNA = "anna@example.com"
 
 
 def at(offset: str) -> datetime:
@@ -165,6 +168,12 @@ class Shop:
         """(address, step, time since T0 as H:MM) of every mail, in the order of time."""
         rows = sorted((mail.sent, mail.to, mail.step) for mail in self.mails)
         return [(to, step, _clock(sent)) for sent, to, step in rows]
+
+
+def live(shop: Shop, *ticks: str) -> None:
+    """Let the shop live through these moments, or through seven days."""
+    for tick in ticks or TICKS:
+        shop.run(tick)
 
 
 def _clock(sent: timedelta) -> str:
