@@ -253,8 +253,8 @@ def _give_up(folder: Path, found: _Found, error: str) -> Handled:
     reason = f"{error}\n".encode()
     for target in _names(folder / FAILED, _fitting(found.path.name)):
         note = target.with_name(f"{target.name}.reason.txt")
-        # A note without its file is left by a process that died here: it says the same.
-        if not _exists(target) and (not _exists(note) or note.read_bytes() == reason):
+        # A note without its file is left by a process that died here: it says the same, or had only begun to.
+        if not _exists(target) and (not _exists(note) or reason.startswith(note.read_bytes())):
             break
     try:
         note.write_bytes(reason)

@@ -308,12 +308,18 @@ def test_died_before_the_commit(cli: Cli, inbox: Path) -> None:
     assert files(inbox) == ["done/carts.csv"]
 
 
-def test_died_with_the_reason_written(cli: Cli, inbox: Path) -> None:
+@pytest.mark.parametrize("share", [1, 0.5, 0])
+def test_died_with_the_reason_written(cli: Cli, inbox: Path, share: float) -> None:
+    """Or half of it, or only its file made."""
     drop_text(inbox / "notes.txt", "buy milk\n")
     cli("import", "inbox", inbox, ok=False)
     (inbox / "failed" / "notes.txt").rename(inbox / "notes.txt")
+    note = inbox / "failed" / "notes.txt.reason.txt"
+    reason = note.read_text(encoding="utf-8")
+    note.write_text(reason[: int(len(reason) * share)], encoding="utf-8")
     assert cli("import", "inbox", inbox, ok=False).exit_code == 1
     assert files(inbox) == ["failed/notes.txt", "failed/notes.txt.reason.txt"]
+    assert note.read_text(encoding="utf-8") == reason
 
 
 LONG = "\N{LATIN SMALL LETTER U WITH DIAERESIS}" * 125

@@ -19,7 +19,7 @@ from tests.cli.looking import rows
 from tests.shop import at, cart, order, write_csv
 
 DATABASE = Path("cartctl.db")
-GOOD, BAD = 600, 3
+GOOD, BAD = 300, 3
 """Rows of each export that are kept, and that are rejected."""
 
 
