@@ -12,6 +12,7 @@ from sqlalchemy import create_engine, text
 
 from cartctl.store import schema
 from cartctl.store.database import EngineDatabase, connect, open_database
+from tests.mail.provider import Authority
 from tests.shop import Cli, Shop
 
 DATA = Path(__file__).parent / "data"
@@ -139,6 +140,12 @@ def db(database_url: str) -> Iterator[EngineDatabase]:
     database = open_database(database_url)
     yield database
     database.close()
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
+    """Whom the clients trust: the servers of the tests have their certificates from it."""
+    return Authority(tmp_path_factory.mktemp("tls"))
 
 
 @pytest.fixture

@@ -23,11 +23,6 @@ ODD = timedelta(seconds=17, microseconds=123_457)
 """No run begins on the whole minute."""
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("tls"))
-
-
 @pytest.fixture
 def server(authority: Authority) -> Iterator[HTTPServer]:
     with HTTPServer(ssl_context=authority.server_context, threaded=True) as server:

@@ -33,11 +33,6 @@ from tests.mail.sink import PASSWORD
 THREADS = 32
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("tls"))
-
-
 @pytest.fixture(params=NETWORK, ids=lambda rig: rig.name)
 def rig(request: pytest.FixtureRequest, authority: Authority) -> Rig:
     made: Rig = request.param(authority)

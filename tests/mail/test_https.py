@@ -16,11 +16,6 @@ from tests.mail.provider import Authority, Behaviour, misbehaving, read_request
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("tls"))
-
-
 def endpoint(host: str, authority: Authority | None = None, **changes: Any) -> Endpoint:
     settings: dict[str, Any] = {
         "headers": bearer("key-of-nobody", variable="KEY"),

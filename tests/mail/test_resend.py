@@ -1,7 +1,6 @@
 """Resend, against a stand-in with real TLS: what is on the wire, and what each of its answers means."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -16,23 +15,6 @@ from tests.mail.provider import Authority
 
 KEY = "re_test-key-of-nobody"
 RECEIPT = "49a3999c-0ce1-4ea6-ab68-afcd6dc2e794"
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("tls"))
-
-
-@pytest.fixture(scope="module")
-def running_server(authority: Authority) -> Iterator[HTTPServer]:
-    with HTTPServer(ssl_context=authority.server_context, threaded=True) as server:
-        yield server
-
-
-@pytest.fixture
-def server(running_server: HTTPServer) -> HTTPServer:
-    running_server.clear()
-    return running_server
 
 
 def client(server: HTTPServer, authority: Authority, *, database_id: str = "d1") -> Resend:

@@ -1,7 +1,6 @@
 """SendGrid, against a stand-in with real TLS: what is on the wire, and what each of its answers means."""
 
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -16,23 +15,6 @@ from tests.mail.provider import Authority
 
 KEY = "SG.test-key-of-nobody"
 SEND = "/v3/mail/send"
-
-
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("tls"))
-
-
-@pytest.fixture(scope="module")
-def running_server(authority: Authority) -> Iterator[HTTPServer]:
-    with HTTPServer(ssl_context=authority.server_context, threaded=True) as server:
-        yield server
-
-
-@pytest.fixture
-def server(running_server: HTTPServer) -> HTTPServer:
-    running_server.clear()
-    return running_server
 
 
 def client(host: str, authority: Authority, *, key: str = KEY, **options: Any) -> SendGrid:

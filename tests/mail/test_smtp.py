@@ -18,11 +18,6 @@ from tests.mail.sink import PASSWORD, USERNAME, smtp_server
 FINE = Accepted("cartctl-d1-123")
 
 
-@pytest.fixture(scope="module")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return Authority(tmp_path_factory.mktemp("tls"))
-
-
 def client(port: int, authority: Authority, **changes: Any) -> Smtp:
     settings: dict[str, Any] = {
         "port": port,
