@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row
 
 from cartctl.domain.messages import REACHED, MessageState
 from cartctl.jobs.rules import Rules
-from cartctl.store import contacts, enrollments, messages
+from cartctl.store import contacts, enrollments, events, messages
 from cartctl.store.database import Database
 
 S = MessageState
@@ -67,6 +67,8 @@ def _look(connection: Connection, ids: Sequence[int], result: Resolved) -> list[
 
 def _too_late(connection: Connection, row: Row[Any], rules: Rules, now: datetime) -> str:
     """Say why a message must not be sent any more, or "" where it may."""
+    if events.have_any(connection, [row.id]):
+        return "the provider has told of it, so it was taken: say --accepted"
     (owner,) = enrollments.with_cart(connection, [row.enrollment_id])
     if owner.status not in (enrollments.LIVE, enrollments.FINISHED):
         return f"its sequence has stopped ({owner.reason})"

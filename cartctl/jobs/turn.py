@@ -5,7 +5,7 @@ between the commit of `sending` and that of their answer, and a chunk costs one 
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any
@@ -28,7 +28,7 @@ from cartctl.mail.message import (
     Unavailable,
     Unknown,
 )
-from cartctl.store import contacts, enrollments, messages
+from cartctl.store import contacts, enrollments, events, messages
 from cartctl.store.messages import Change
 
 S = MessageState
@@ -114,6 +114,7 @@ def _settle(
         else:
             turned.lost.append(flight)
     messages.move_each(connection, S.SENDING, [change for _, change in turned.settled], at=now)
+    _heed_events(connection, turned, now=now)
     for flight, _ in turned.settled:
         if isinstance(flight.answer, Rejected) and flight.answer.bad_recipient:
             hash_ = contacts.email_hash(equipment.hashing_key, flight.ready.content.row.email_normalised)
@@ -122,6 +123,19 @@ def _settle(
     drop_if_stopped(connection, [flight.ready.row.enrollment_id for flight in back], now=now)
     done = [flight.ready.row.enrollment_id for flight, change in turned.settled if change.to_state != S.SCHEDULED]
     schedule_next(connection, done, job.rules, now=now)
+
+
+def _heed_events(connection: Connection, turned: Turned, *, now: datetime) -> None:
+    """What became unknown may have events by now, imported while it was being sent: then the provider has taken it."""
+    unknown = [change.id for _, change in turned.settled if change.to_state == S.UNKNOWN]
+    if not unknown:
+        return
+    taken = events.have_any(connection, unknown)
+    messages.move(connection, taken, S.UNKNOWN, S.ACCEPTED, at=now, reason="event")
+    turned.settled = [
+        (flight, replace(change, to_state=S.ACCEPTED, reason="event") if change.id in taken else change)
+        for flight, change in turned.settled
+    ]
 
 
 def outcome(flight: Flown, row: Row[Any], transport: Transport, job: SendJob, *, now: datetime) -> Change:

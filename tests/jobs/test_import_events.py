@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from cartctl.errors import InputFileError
 from cartctl.importers.records import Context
-from cartctl.jobs import import_coupons, import_events, import_suppressions
+from cartctl.jobs import import_coupons, import_events, import_suppressions, resolve
 from cartctl.jobs.importing import ImportResult, Options
 from cartctl.mail.message import Accepted, OutgoingMessage, Unknown
 from cartctl.store.database import EngineDatabase
@@ -65,6 +65,24 @@ def test_any_event_of_an_unknown_message_says_that_it_was_accepted(shop: Shop, k
     assert shop.transitions(1)[-1] == ("unknown", "accepted", "event")
     assert shop.live == ["live"]
     assert [state for _, state, _ in shop.states] == ["accepted", "scheduled"]
+
+
+def test_an_event_that_came_while_the_request_was_open_settles_it(db: EngineDatabase, tmp_path: Path) -> None:
+    """The file is imported once: nobody looks at it again when the answer is lost afterwards."""
+    shop = Shop(db, tmp_path)
+
+    def told_before_it_is_lost(_mail: OutgoingMessage) -> Unknown:
+        shop.events(event(), when="30m")
+        return Unknown("no answer in time")
+
+    shop.provider.answer = told_before_it_is_lost
+    shop.carts(cart())
+    result = shop.run("30m")
+    assert (result.sent.sent, result.sent.unknown, result.has_problems) == (1, 0, False)
+    assert shop.states == [("reminder", "accepted", "event"), ("urgency", "scheduled", "")]
+    assert shop.transitions(1)[-2:] == [("sending", "unknown", "no answer in time"), ("unknown", "accepted", "event")]
+    again = resolve.retry(db, [1], rules=shop.rules, now=at("1h"))
+    assert again.refused == {1: "it is accepted, not unknown"}
 
 
 def test_an_event_without_our_id_is_matched_by_what_the_provider_calls_the_message(

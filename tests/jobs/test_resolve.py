@@ -6,6 +6,7 @@ import pytest
 
 from cartctl.jobs import resolve
 from cartctl.mail.message import Accepted, Answer, OutgoingMessage, Unknown
+from cartctl.store import events
 from cartctl.store.database import EngineDatabase
 from tests.jobs.engine import Engine
 from tests.shop import at, cart, order
@@ -85,6 +86,13 @@ def test_no_retry_past_grace(engine: Engine) -> None:
 def test_no_retry_after_a_purchase(engine: Engine) -> None:
     engine.orders(order(placed="40m", cart_id="c-1"), when="50m")
     assert refusal(engine, "1h") == "its sequence has stopped (purchased)"
+
+
+def test_no_retry_of_what_the_provider_has_told_of(engine: Engine) -> None:
+    with engine.database.write() as connection:
+        row = {"content_hash": "h", "source": "sendgrid", "kind": "delivered", "at": at("31m"), "message_id": 1}
+        events.remember(connection, [row])
+    assert refusal(engine, "1h") == "the provider has told of it, so it was taken: say --accepted"
 
 
 def test_no_retry_of_what_is_not_there(engine: Engine) -> None:
