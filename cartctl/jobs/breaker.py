@@ -43,7 +43,7 @@ class Breaker:
 
     def hear(self, answer: Answer) -> None:
         match answer:
-            case Accepted() | Rejected():
+            case Accepted() | Rejected() | Unavailable(for_recipient=True):
                 self.trusted, self.failures = True, 0
             case Unknown(reason) | Unavailable(reason):
                 self._count(reason)

@@ -63,6 +63,8 @@ class Unavailable:
     """Nothing was taken: it never left this machine, or the provider put it off without saying until when."""
 
     reason: str
+    for_recipient: bool = False
+    """The provider is well: it puts off mail to this recipient alone."""
 
 
 @dataclass(frozen=True, slots=True)

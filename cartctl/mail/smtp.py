@@ -187,8 +187,16 @@ class _Reply:
             self.enhanced.startswith("5.1.") and self.enhanced not in ("5.1.7", "5.1.8")  # the sender's address
         )
 
-    def later(self) -> Throttled | Unavailable:
-        return Throttled() if self.code in _BUSY else Unavailable(f"put off: {self}")
+    @property
+    def speaks_of_server(self) -> bool:
+        """Whether something is wrong with the server itself, whoever the mail is for (RFC 3463, 3.4)."""
+        return self.enhanced.startswith("4.3.")
+
+    def later(self, *, to_recipient: bool = False) -> Throttled | Unavailable:
+        """`to_recipient`: it was the answer to RCPT."""
+        if self.code in _BUSY:
+            return Throttled()
+        return Unavailable(f"put off: {self}", for_recipient=to_recipient and not self.speaks_of_server)
 
 
 class _Session(smtplib.SMTP):
@@ -244,7 +252,8 @@ class _Session(smtplib.SMTP):
         if not reply.is_good:
             if reply.no_relay or reply.code in _LOG_IN_FIRST:
                 return self._turned_away(reply, Misconfigured(f"{self._host} relays no mail for us: {reply}"))
-            return self._turned_away(reply, Rejected(f"{reply}", bad_recipient=reply.blames_recipient))
+            refusal = Rejected(f"{reply}", bad_recipient=reply.blames_recipient)
+            return self._turned_away(reply, refusal, to_recipient=True)
         reply = self._say("DATA")
         if reply.code != 354:
             return self._turned_away(reply, Rejected(f"{reply}"))
@@ -264,7 +273,7 @@ class _Session(smtplib.SMTP):
     def _say(self, command: str) -> _Reply:
         return _Reply.of(*self.docmd(command))
 
-    def _turned_away(self, reply: _Reply, refusal: Answer) -> Answer:
+    def _turned_away(self, reply: _Reply, refusal: Answer, *, to_recipient: bool = False) -> Answer:
         """Leave the mail before its first byte, so that the connection is ready for the next."""
         self.lost = True
         if reply.code != 421 and (reply.is_temporary or reply.is_definite):
@@ -272,7 +281,7 @@ class _Session(smtplib.SMTP):
                 self.lost = not _Reply.of(*self.rset()).is_good
         if reply.is_definite:
             return refusal
-        return reply.later() if reply.is_temporary else Unavailable(f"answer {reply}")
+        return reply.later(to_recipient=to_recipient) if reply.is_temporary else Unavailable(f"answer {reply}")
 
     def _expect_good(self, code: int, text: bytes) -> None:
         if not 200 <= code < 300:

@@ -67,6 +67,19 @@ def test_single_failures_open_nothing(engine: Engine) -> None:
     assert (result.sent.sent, result.sent.unknown) == (20, 10)
 
 
+def test_one_domain_that_puts_its_mail_off_delays_nobody_else(engine: Engine) -> None:
+    """Forty mails to a domain that wants none just now, due before those to the others."""
+    engine.carts(*(cart(f"c-{n:02}", email=f"shopper{n}@{'slow' if n < 40 else 'well'}.example") for n in range(60)))
+    put_off = Unavailable("put off: 450 4.7.1", for_recipient=True)
+    engine.provider.answer = lambda mail: put_off if "slow" in mail.to else taking(mail)
+    result = engine.run("30m", concurrency=16)
+    assert (result.sent.sent, result.sent.retried) == (20, 40)
+    for minutes in range(35, 300, 5):
+        engine.run(f"{minutes}m", concurrency=16)
+    tries = [mail.to for mail in engine.provider.given if "slow" in mail.to]
+    assert len(tries) == 40 * 5, "it is a try nevertheless"
+
+
 def test_messages_that_waited_for_the_provider_use_up_no_try(engine: Engine, db: EngineDatabase) -> None:
     shoppers(engine, 1)
     engine.provider.answer = lambda _mail: Throttled(wait=timedelta(minutes=10))

@@ -136,8 +136,11 @@ def test_no_command_and_no_header_can_be_smuggled_in(authority: Authority, chang
         ),
         ("550 5.7.54 SMTP; Unable to relay recipient", Misconfigured("localhost relays no mail for us: 550 5.7.54")),
         ("530 5.7.0 Authentication required", Misconfigured("localhost relays no mail for us: 530 5.7.0")),
-        ("450 4.2.0 greylisted", Unavailable("put off: 450 4.2.0")),
-        ("452 4.2.2 full for now", Unavailable("put off: 452 4.2.2")),
+        ("450 4.2.0 greylisted", Unavailable("put off: 450 4.2.0", for_recipient=True)),
+        ("452 4.2.2 full for now", Unavailable("put off: 452 4.2.2", for_recipient=True)),
+        ("450 not now", Unavailable("put off: 450", for_recipient=True)),
+        ("451 4.3.0 a table of ours is missing", Unavailable("put off: 451 4.3.0")),
+        ("454 4.7.0 too fast", Throttled()),
         ("421 4.7.0 too many", Throttled()),
     ],
 )
