@@ -25,7 +25,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from cartctl.domain.messages import MessageState
-from cartctl.errors import DatabaseBusyError, DatabaseError, TemplateError
+from cartctl.errors import DatabaseBusyError, TemplateError
 from cartctl.jobs import telling
 from cartctl.jobs.breaker import Breaker
 from cartctl.jobs.compose import Content
@@ -85,7 +85,7 @@ class _Loop:
                 if not (flown or turned.turned_away or turned.claimed or self.flying or self.ready):
                     break
                 flown = self._land()
-        except DatabaseError:
+        except Exception:
             self._recover(flown)
             raise
         if self.misconfigured:
@@ -207,7 +207,7 @@ class _Loop:
         return ready
 
     def _recover(self, flown: list[Flown]) -> None:
-        """The database failed, and the turn may or may not have been committed: none of its mails has been handed over.
+        """The database failed, or we did, and the turn may or may not have been committed: none of its mails has left.
 
         Let what is under way come back, write its answers down, and give the rest back. Else the leases run out, and
         the next run calls unknown what was answered.
@@ -217,7 +217,7 @@ class _Loop:
         for seconds in RECOVERY_PAUSES:
             if seconds:
                 self.job.pause(seconds)
-            with suppress(DatabaseError):
+            with suppress(Exception):  # what went wrong first is what is told
                 telling.tell(
                     self.job, self.result, give_back_all(self.job, self.equipment, flown, run_token=self.token)
                 )

@@ -205,12 +205,14 @@ def _name_error(context: ExceptionContext) -> None:
         original, sqlite3.IntegrityError | sqlite3.ProgrammingError
     ):
         raise _sqlite_error(original, f"database {url}") from original
-    if type(original).__name__ in ("DeadlockDetected", "SerializationFailure", "LockNotAvailable"):
+    state: str = getattr(original, "sqlstate", None) or ""
+    if state == _CANCELED or state[:2] in _BUSY_STATES:
         raise DatabaseBusyError(f"database {url}: {original.__class__.__name__}: try again") from original
-    connecting = context.connection is None
-    if connecting or type(original).__name__ in ("OperationalError", "ConnectionTimeout", "AdminShutdown"):
+    advice = _SERVER_ADVICE.get(state) or _SERVER_ADVICE.get(state[:2])
+    is_operational = any(kind.__name__ == "OperationalError" for kind in type(original).__mro__)
+    if advice or is_operational or context.connection is None:
         detail = str(original).strip().splitlines()[0]
-        raise DatabaseError(f"database {url}: {detail}: is the server up, and is the URL right?") from original
+        raise DatabaseError(f"database {url}: {detail}: {advice or _UNREACHED}") from original
 
 
 def _sqlite_error(error: sqlite3.Error, where: str) -> Exception:
@@ -220,6 +222,23 @@ def _sqlite_error(error: sqlite3.Error, where: str) -> Exception:
             return kind(f"{where}: {error}: {advice}")
     return error
 
+
+# PostgreSQL's errors by the class of their SQLSTATE (its manual, appendix A). Importing psycopg to compare types would
+# cost every tick on SQLite.
+_BUSY_STATES = ("40", "55")
+"""Transaction rolled back (deadlock, serialization); a lock that was not to be had."""
+_CANCELED = "57014"
+"""By its statement_timeout: mostly, somebody held a lock."""
+_UNREACHED = "is the server up, and is the URL right?"
+_SERVER_ADVICE = {
+    "08": _UNREACHED,
+    "25": "the server only reads (is it a standby?), or has ended a transaction that took too long",
+    "42501": "grant the user of the URL what it may not do",
+    "53": "the server is short of room, memory or connections",
+    "57": _UNREACHED,
+    "58": "the disk of the server refuses its work",
+    "XX": "a fault within the server: its log says more",
+}
 
 _SQLITE_ADVICE = {
     "locked": "another program is writing to it; try again when it is done",
