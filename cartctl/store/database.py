@@ -139,7 +139,7 @@ def connect(url: str) -> Engine:
     """Build the engine for a database URL, without looking at what the database holds."""
     parsed = _parse(url)
     try:
-        engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else create_engine(parsed, pool_pre_ping=True)
+        engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"the database needs the Python package {error.name}: pip install 'cartctl[postgres]'"
@@ -170,10 +170,15 @@ def _unreadable_url() -> ConfigurationError:
     )
 
 
+def _postgresql(url: URL) -> Engine:
+    return create_engine(url, pool_pre_ping=True, hide_parameters=True)
+
+
 def _sqlite(url: URL) -> Engine:
     """`?timeout=5` in the URL says how many seconds to wait for another writer."""
     busy_seconds = float(str(url.query.get("timeout", BUSY_SECONDS)))
-    engine = create_engine(url, connect_args={"timeout": busy_seconds, "check_same_thread": False})
+    options = {"timeout": busy_seconds, "check_same_thread": False}
+    engine = create_engine(url, connect_args=options, hide_parameters=True)
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: object) -> None:
@@ -213,6 +218,10 @@ def _name_error(context: ExceptionContext) -> None:
     if advice or is_operational or context.connection is None:
         detail = str(original).strip().splitlines()[0]
         raise DatabaseError(f"database {url}: {detail}: {advice or _UNREACHED}") from original
+    # PostgreSQL's second line repeats the row's values: an address, say.
+    for error in (original, context.sqlalchemy_exception):
+        if error is not None:
+            error.args = tuple(str(error).strip().splitlines()[:1])
 
 
 def _sqlite_error(error: sqlite3.Error, where: str) -> Exception:

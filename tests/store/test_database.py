@@ -1,12 +1,16 @@
-"""What the database says when it fails: one line that an operator can act on."""
+"""What the database says when it fails: one line that an operator can act on, and never anybody's data."""
 
 import re
+import traceback
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import text
 
 from cartctl.errors import DatabaseBusyError, DatabaseError
 from cartctl.store.database import EngineDatabase, open_database
+
+ANNA = "anna@example.com"
 
 
 @pytest.fixture
@@ -43,3 +47,20 @@ def test_a_fault_of_the_server_is_one_line_with_advice(server: EngineDatabase, c
 def test_what_only_came_at_a_bad_moment_may_be_tried_again(server: EngineDatabase, code: str) -> None:
     with pytest.raises(DatabaseBusyError, match="try again"):
         fail(server, code)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO contacts (email_normalised) VALUES (:email)",
+        "SELECT no_such FROM contacts WHERE email_normalised = :email",
+    ],
+)
+def test_an_error_without_a_name_shows_no_values(db: EngineDatabase, statement: str) -> None:
+    """Its traceback goes to cron's mail."""
+    with db.write() as connection:
+        connection.execute(text("INSERT INTO contacts (email_normalised) VALUES (:email)"), {"email": ANNA})
+    with pytest.raises(Exception) as caught, db.write() as connection:
+        connection.execute(text(statement), {"email": ANNA})
+    shown = "".join(traceback.format_exception(caught.value))
+    assert ANNA not in shown
