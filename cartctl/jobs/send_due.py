@@ -29,9 +29,9 @@ from cartctl.errors import DatabaseBusyError, TemplateError
 from cartctl.jobs import telling
 from cartctl.jobs.breaker import Breaker
 from cartctl.jobs.compose import Content
-from cartctl.jobs.sending import Equipment, Flown, Ready, SendJob, Sent
+from cartctl.jobs.sending import Equipment, Flown, Overslept, Ready, SendJob, Sent
 from cartctl.jobs.turn import Turned, give_back_all, turn
-from cartctl.mail.message import Misconfigured, Unavailable, Unknown
+from cartctl.mail.message import Misconfigured, Unknown
 from cartctl.store import messages
 
 S = MessageState
@@ -149,7 +149,7 @@ class _Loop:
         assert ready.mail is not None
         since = ready.row.sent_at or ready.mail.date
         if lease_until is not None and self.job.clock() >= lease_until:
-            return Flown(ready, since, Unavailable("the lease ran out before it left"))  # this process slept
+            return Flown(ready, since, Overslept())
         try:
             answer = self.equipment.transport.send(ready.mail)
         except Exception as error:  # noqa: BLE001 - see above
@@ -172,6 +172,8 @@ class _Loop:
         return flown
 
     def _heed(self, flight: Flown) -> None:
+        if isinstance(flight.answer, Overslept):
+            return
         self.breaker.hear(flight.answer)
         if isinstance(flight.answer, Misconfigured):
             self.misconfigured = flight.answer.reason

@@ -84,9 +84,14 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class Overslept:
+    """The lease ran out before the mail was handed over: this process slept. Nothing left, and nobody is to blame."""
+
+
+@dataclass(frozen=True, slots=True)
 class Flown:
     """A mail that was handed over, and the answer. `since` is the first time that it was, in this attempt or before."""
 
     ready: Ready
     since: datetime
-    answer: Answer
+    answer: Answer | Overslept

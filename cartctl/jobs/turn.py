@@ -16,7 +16,7 @@ from cartctl.domain.decide import Cancel, Later, Send, Skip
 from cartctl.domain.messages import MAX_ATTEMPTS, MessageState, backoff
 from cartctl.jobs import compose, gate
 from cartctl.jobs.gate import Verdict
-from cartctl.jobs.sending import Equipment, Flown, Ready, SendJob
+from cartctl.jobs.sending import Equipment, Flown, Overslept, Ready, SendJob
 from cartctl.jobs.steps import drop_if_stopped, schedule_next
 from cartctl.mail.message import (
     IDEMPOTENT_TRANSPORTS,
@@ -60,11 +60,12 @@ def turn(
     started_at: datetime,
 ) -> Turned:
     """Settle `flown`, gate `ready`, put `give_back` into the queue again, claim `want` messages. Commits once."""
-    now = job.clock()
-    turned = Turned(lease_until=now + job.rules.lease)
+    turned = Turned()
     with job.database.write(carts="rely") as connection:
         people = [flight.ready.row.contact_id for flight in flown]
         contacts.lock(connection, [*people, *(one.row.contact_id for one in ready)])
+        now = job.clock()  # only here: an import may have held the database for longer than a lease, or into the night
+        turned.lease_until = now + job.rules.lease
         _settle(connection, job, equipment, flown, turned, now=now)
         _gate(connection, job, equipment, ready, turned, now=now, started_at=started_at)
         unused = messages.still_held(connection, [one.row for one in give_back], S.CLAIMED)
@@ -81,11 +82,11 @@ def turn(
 
 def give_back_all(job: SendJob, equipment: Equipment, flown: Sequence[Flown], *, run_token: str) -> Turned:
     """Settle `flown`, and put all else that this run holds into the queue: none of it has left the machine."""
-    now = job.clock()
     turned = Turned()
     with job.database.write(carts="rely") as connection:
         held = messages.held_by_run(connection, run_token)
         contacts.lock(connection, [row.contact_id for row in held])
+        now = job.clock()
         _settle(connection, job, equipment, flown, turned, now=now)
         held = messages.held_by_run(connection, run_token)
         for state in (S.CLAIMED, S.SENDING):
@@ -172,6 +173,8 @@ def outcome(flight: Flown, row: Row[Any], transport: Transport, job: SendJob, *,
             return again("throttled", max(until or now + (pause or wait), now + timedelta(seconds=1)))
         case Misconfigured():
             return again("misconfigured", now)
+        case Overslept():
+            return again("lease-expired", now)
         case Unavailable(reason):
             if attempts >= MAX_ATTEMPTS:
                 return final(S.FAILED, f"gave up after {attempts} tries: {reason}", sent=False)
