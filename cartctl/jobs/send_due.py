@@ -65,6 +65,7 @@ class _Loop:
         self.job, self.equipment, self.result, self.started_at = job, equipment, result, started_at
         self.token, self.turns = secrets.token_hex(8), 0
         self.ready: list[Ready] = []
+        self.unlaunched: dict[int, Ready] = {}
         self.flying = 0
         self.landed: SimpleQueue[Future[Flown]] = SimpleQueue()
         self.breaker = Breaker.of(job.database, equipment.transport.name)
@@ -79,10 +80,11 @@ class _Loop:
         try:
             while True:
                 turned = self._turn(flown)
+                landed, flown = bool(flown), []
                 telling.tell(self.job, self.result, turned)
                 self._launch(turned)
                 self.ready += self._render(turned.claimed)
-                if not (flown or turned.turned_away or turned.claimed or self.flying or self.ready):
+                if not (landed or turned.turned_away or turned.claimed or self.flying or self.ready):
                     break
                 flown = self._land()
         except Exception:
@@ -109,6 +111,7 @@ class _Loop:
         if flown:
             self.job.at("before-settle")
         self.turns += 1
+        self.unlaunched = {one.row.id: one for one in leaving}
         given_back, self.ready = (staying, []) if self._stopped else ([], staying)
         for tries_left in reversed(range(TURN_TRIES)):
             try:
@@ -139,10 +142,11 @@ class _Loop:
                 if self.next_at > now:
                     self.job.pause((self.next_at - now).total_seconds())
                 self.next_at = max(now, self.next_at) + timedelta(seconds=1 / self.job.rate_per_second)
+            # In this order: what fails in between may or may not have left, and nobody must wait for it.
+            del self.unlaunched[ready.row.id]
+            future = self.equipment.executor.submit(self._hand_over, ready, turned.lease_until)
             self.flying += 1
-            self.equipment.executor.submit(self._hand_over, ready, turned.lease_until).add_done_callback(
-                self.landed.put
-            )
+            future.add_done_callback(self.landed.put)
 
     def _hand_over(self, ready: Ready, lease_until: datetime | None) -> Flown:
         """A transport does not raise. Should one, nobody knows what became of the mail; the others still settle."""
@@ -220,7 +224,8 @@ class _Loop:
             if seconds:
                 self.job.pause(seconds)
             with suppress(Exception):  # what went wrong first is what is told
-                telling.tell(
-                    self.job, self.result, give_back_all(self.job, self.equipment, flown, run_token=self.token)
+                turned = give_back_all(
+                    self.job, self.equipment, flown, run_token=self.token, unlaunched=self.unlaunched
                 )
+                telling.tell(self.job, self.result, turned)
                 return

@@ -19,9 +19,9 @@ def tell(job: SendJob, result: Sent, turned: Turned) -> None:
         row = flight.ready.row
         left = flight.ready.content.row.abandoned_at
         job.on_note(_note(flight.ready, _OUTCOMES[change.to_state], f"due {_time(row.due_at)}, left {_time(left)}"))
-    for flight in turned.lost:
+    for flight, state in turned.lost:
         id_ = flight.ready.row.id
-        result.problems.append(f"message {id_}: its lease ran out before the answer came; it is unknown")
+        result.problems.append(f"message {id_}: its lease ran out before the answer came; it is {state}")
     for ready, verdict in turned.turned_away:
         outcome, why = _turned_away(result, verdict.decision)
         if outcome == "skipped" and ready.row.sent_at is not None:

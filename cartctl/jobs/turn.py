@@ -4,7 +4,7 @@ They are one transaction because each frees the way for the next: so no more mes
 between the commit of `sending` and that of their answer, and a chunk costs one wait for the disk.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -40,8 +40,8 @@ class Turned:
     """What one turn did. Nothing here counts before its transaction has committed."""
 
     settled: list[tuple[Flown, Change]] = field(default_factory=list)
-    lost: list[Flown] = field(default_factory=list)
-    """Answered too late: the lease had run out, and somebody else has settled the message."""
+    lost: list[tuple[Flown, str]] = field(default_factory=list)
+    """Answered too late: the lease had run out, and somebody else has put the message into this state."""
     cleared: list[Ready] = field(default_factory=list)
     turned_away: list[tuple[Ready, Verdict]] = field(default_factory=list)
     claimed: list[tuple[Row[Any], compose.Content]] = field(default_factory=list)
@@ -80,8 +80,13 @@ def turn(
     return turned
 
 
-def give_back_all(job: SendJob, equipment: Equipment, flown: Sequence[Flown], *, run_token: str) -> Turned:
-    """Settle `flown`, and put all else that this run holds into the queue: none of it has left the machine."""
+def give_back_all(
+    job: SendJob, equipment: Equipment, flown: Sequence[Flown], *, run_token: str, unlaunched: Mapping[int, Ready]
+) -> Turned:
+    """Settle `flown`, and put all else that this run holds into the queue, as it was claimed: it has not left.
+
+    `unlaunched`: what the last turn may have cleared, and was not handed over. Of what else is being sent nobody knows.
+    """
     turned = Turned()
     with job.database.write(carts="rely") as connection:
         held = messages.held_by_run(connection, run_token)
@@ -89,9 +94,19 @@ def give_back_all(job: SendJob, equipment: Equipment, flown: Sequence[Flown], *,
         now = job.clock()
         _settle(connection, job, equipment, flown, turned, now=now)
         held = messages.held_by_run(connection, run_token)
-        for state in (S.CLAIMED, S.SENDING):
-            ids = [row.id for row in held if row.state == state]
-            messages.move(connection, ids, state, S.SCHEDULED, at=now, reason="never-left")
+        claimed = [row.id for row in held if row.state == S.CLAIMED]
+        messages.move(connection, claimed, S.CLAIMED, S.SCHEDULED, at=now, reason="never-left")
+        before = {row.id: unlaunched[row.id].row for row in held if row.state == S.SENDING and row.id in unlaunched}
+        unsent = [
+            Change(
+                id=id_,
+                to_state=S.SCHEDULED,
+                reason="never-left",
+                values=FREE | {"sent_at": row.sent_at, "coupon": row.coupon},
+            )
+            for id_, row in before.items()
+        ]
+        messages.move_each(connection, S.SENDING, unsent, at=now)
         drop_if_stopped(connection, [row.enrollment_id for row in held], now=now)
     return turned
 
@@ -109,11 +124,12 @@ def _settle(
     if not flown:
         return
     held = {row.id: row for row in messages.still_held(connection, [flight.ready.row for flight in flown], S.SENDING)}
+    lost: list[Flown] = []
     for flight in flown:
         if row := held.get(flight.ready.row.id):
             turned.settled.append((flight, outcome(flight, row, equipment.transport, job, now=now)))
         else:
-            turned.lost.append(flight)
+            lost.append(flight)
     messages.move_each(connection, S.SENDING, [change for _, change in turned.settled], at=now)
     _heed_events(connection, turned, now=now)
     for flight, _ in turned.settled:
@@ -124,6 +140,28 @@ def _settle(
     drop_if_stopped(connection, [flight.ready.row.enrollment_id for flight in back], now=now)
     done = [flight.ready.row.enrollment_id for flight, change in turned.settled if change.to_state != S.SCHEDULED]
     schedule_next(connection, done, job.rules, now=now)
+    if lost:
+        _look_again(connection, job, equipment, lost, turned, now=now)
+
+
+def _look_again(
+    connection: Connection,
+    job: SendJob,
+    equipment: Equipment,
+    lost: Sequence[Flown],
+    turned: Turned,
+    *,
+    now: datetime,
+) -> None:
+    """Tell what an earlier turn has settled, whose commit came through though the news of it did not."""
+    rows = {row.id: row for row in messages.by_id(connection, [flight.ready.row.id for flight in lost])}
+    for flight in lost:
+        row = rows[flight.ready.row.id]
+        change = outcome(flight, flight.ready.row, equipment.transport, job, now=now)
+        if (row.state, row.reason, row.receipt) == (change.to_state, change.reason, change.values["receipt"]):
+            turned.settled.append((flight, change))
+        else:
+            turned.lost.append((flight, row.state))
 
 
 def _heed_events(connection: Connection, turned: Turned, *, now: datetime) -> None:

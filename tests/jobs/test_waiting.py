@@ -1,4 +1,4 @@
-"""Time that passes within a run: a wait for the database or a sleep of the process. What counts is the time after it."""
+"""Time that passes within a run, which waits for the database or sleeps. What counts is the time afterwards."""
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
