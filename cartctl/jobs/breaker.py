@@ -64,6 +64,8 @@ class Breaker:
                 if not self.was_open or self.trusted
                 else f"{self.transport} still fails (last: {self.last}): one message was tried; what is due stays due"
             )
-        if self.stops != self.was_open:
+        # A run whose probe was never sent, or was not answered about the mail, has learnt nothing.
+        is_open = self.stops or (self.was_open and not self.trusted)
+        if is_open != self.was_open:
             with database.write() as connection:
-                breakers.keep(connection, self.transport, is_open=self.stops, now=now)
+                breakers.keep(connection, self.transport, is_open=is_open, now=now)

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, select
 
-from cartctl.mail.message import Accepted, Answer, OutgoingMessage, Throttled, Unavailable, Unknown
+from cartctl.mail.message import Accepted, Answer, Misconfigured, OutgoingMessage, Throttled, Unavailable, Unknown
 from cartctl.store.database import EngineDatabase
 from cartctl.store.tables import carts, contacts, enrollments, messages
-from tests.jobs.engine import Engine
-from tests.shop import at, cart
+from tests.jobs.engine import Engine, Killed
+from tests.shop import at, cart, order
 
 
 @pytest.fixture
@@ -58,6 +58,56 @@ def test_an_outage_in_the_middle_costs_no_more_than_what_is_under_way(engine: En
     result = engine.run("30m", concurrency=8)
     assert result.sent.sent == 19
     assert 5 <= result.sent.unknown <= 8 + 4
+
+
+def after_an_outage(engine: Engine) -> None:
+    """The breaker is open; others are due at 65 minutes, and at 70."""
+    shoppers(engine, 5)
+    engine.provider.answer = failing
+    engine.run("30m")
+    assert len(engine.provider.given) == 5
+    for seen in (35, 40):
+        later = (cart(f"{seen}-{n}", seen=f"{seen}m", email=f"late{seen}-{n}@example.com") for n in range(6))
+        engine.carts(*later, when=f"{seen}m")
+
+
+def is_still_probed(engine: Engine, when: str) -> None:
+    """The provider is still dead: one message at most finds that out."""
+    before = len(engine.provider.given)
+    engine.provider.answer = failing
+    result = engine.run(when)
+    assert len(engine.provider.given) == before + 1
+    assert "still fails" in result.sent.problems[-1]
+
+
+def test_a_probe_that_was_turned_away_at_the_gate_proves_nothing(engine: Engine) -> None:
+    after_an_outage(engine)
+    bought = [order(f"o-{n}", placed="64m", cart_id=f"35-{n}") for n in range(6)]
+    engine.while_rendering = lambda: engine.orders(*bought, when="65m")
+    engine.run("65m")
+    assert len(engine.provider.given) == 5
+    engine.while_rendering = lambda: None
+    is_still_probed(engine, "70m")
+
+
+def test_a_probe_that_meets_a_refused_key_proves_nothing(engine: Engine) -> None:
+    after_an_outage(engine)
+    engine.provider.answer = lambda _mail: Misconfigured("401")
+    engine.run("65m")
+    assert len(engine.provider.given) == 6
+    is_still_probed(engine, "70m")
+
+
+def test_a_probe_that_is_never_answered_proves_nothing(engine: Engine) -> None:
+    def die(_mail: OutgoingMessage) -> Answer:
+        raise Killed
+
+    after_an_outage(engine)
+    engine.provider.answer = die
+    with pytest.raises(Killed):
+        engine.run("65m")
+    assert len(engine.provider.given) == 6
+    is_still_probed(engine, "71m")
 
 
 def test_single_failures_open_nothing(engine: Engine) -> None:
