@@ -110,6 +110,9 @@ def _exchange(sock: socket.socket, request: bytes) -> tuple[Reply, bool]:
     sock.sendall(request)
     with http.client.HTTPResponse(sock, method="POST") as response:
         response.begin()
+        while response.status < 200:  # provisional (RFC 9110, 15.2): the answer follows. http.client knows of 100 alone
+            response.headers = None  # type: ignore[assignment] # so that it begins once more
+            response.begin()
         body = response.read()
         return Reply(response.status, response.headers, body), not response.will_close
 

@@ -79,17 +79,22 @@ def test_a_connection_that_the_provider_announces_to_close_is_not_used_again(aut
     assert len(opened) == 2
 
 
-def test_an_answer_may_come_in_chunks_after_a_provisional_one(authority: Authority) -> None:
-    def chunks(connection: Any) -> None:
-        for _ in range(2):
-            read_request(connection)
-            connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-            connection.sendall(b"2\r\nok\r\n0\r\n\r\n")
+@pytest.mark.parametrize(
+    "provisional",
+    [b"100 Continue\r\n", b"103 Early Hints\r\nLink: </x>\r\n", b"102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\n"],
+)
+def test_an_answer_may_come_in_chunks_after_provisional_ones(authority: Authority, provisional: bytes) -> None:
+    """Each request has its own answer: taken for one, a provisional answer would leave the real one to the next."""
 
-    first, second = answers(chunks, authority, requests=2)
-    assert isinstance(first, Reply)
-    assert first.body == b"ok"
-    assert status(second) == 200
+    def chunks(connection: Any) -> None:
+        for answer in (b"1", b"2", b"3"):
+            read_request(connection)
+            connection.sendall(b"HTTP/1.1 " + provisional + b"\r\n")
+            connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nn" + answer)
+            connection.sendall(b"\r\n0\r\n\r\n")
+
+    replies = answers(chunks, authority, requests=3)
+    assert [reply.body for reply in replies if isinstance(reply, Reply)] == [b"n1", b"n2", b"n3"]
 
 
 def test_half_an_answer_is_none(authority: Authority) -> None:
