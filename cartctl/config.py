@@ -54,17 +54,21 @@ class Loaded:
         return f"sqlite:///{self.folder('database') / path}"
 
     @property
+    def sqlite_file(self) -> Path | None:
+        """The file of a SQLite database; None for a server, and in memory."""
+        scheme, _, path = self.database_url.partition("?")[0].partition(":///")
+        return Path(path) if scheme.startswith("sqlite") and path and path != ":memory:" else None
+
+    @property
     def database_is_missing(self) -> bool:
         """Whether it is a SQLite file that does not exist yet."""
-        scheme, _, path = self.database_url.partition("?")[0].partition(":///")
-        return scheme.startswith("sqlite") and bool(path) and path != ":memory:" and not Path(path).exists()
+        return self.sqlite_file is not None and not self.sqlite_file.exists()
 
     @property
     def lock_file(self) -> Path:
         """Beside a SQLite database; for a server, in the folder for temporary files."""
-        scheme, _, path = self.database_url.partition("?")[0].partition(":///")
-        if scheme.startswith("sqlite") and path:
-            return Path(f"{path}.lock")
+        if self.sqlite_file:
+            return self.sqlite_file.with_name(f"{self.sqlite_file.name}.lock")
         name = hashlib.sha256(self.database_url.encode()).hexdigest()[:16]
         return Path(tempfile.gettempdir()) / f"cartctl-{name}.lock"
 
@@ -76,6 +80,11 @@ class Loaded:
     def templates_folder(self) -> Path | None:
         return self.folder("templates") / self.settings.templates if self.settings.templates else None
 
+    @property
+    def metrics_textfile(self) -> Path | None:
+        name = self.settings.metrics.textfile
+        return self.folder("metrics") / name if name else None
+
 
 def load(*, file: Path | None, environment: Mapping[str, str], folder: Path) -> Loaded:
     """Read the configuration: `file`, else CARTCTL_CONFIG, else `folder`/cartctl.toml, else defaults.
@@ -83,9 +92,7 @@ def load(*, file: Path | None, environment: Mapping[str, str], folder: Path) -> 
     Environment variables win over the file. Raises ConfigurationError, which names the key, the place and what was
     probably meant.
     """
-    path = file or (Path(environment["CARTCTL_CONFIG"]) if environment.get("CARTCTL_CONFIG") else None)
-    if path is None and (folder / FILE_NAME).exists():
-        path = folder / FILE_NAME
+    path = _path(file, environment, folder)
     data = _read(path) if path else {}
     where = str(path) if path else "configuration"
     _check_keys(data, Settings, where)
@@ -104,6 +111,11 @@ def load(*, file: Path | None, environment: Mapping[str, str], folder: Path) -> 
     secret_keys = tuple(key.strip() for key in environment.get("CARTCTL_SECRET_KEYS", "").split(",") if key.strip())
     brought = frozenset(key.partition(".")[0] for key in variables)
     return Loaded(settings, path.resolve() if path else None, secret_keys, brought)
+
+
+def _path(file: Path | None, environment: Mapping[str, str], folder: Path) -> Path | None:
+    named = file or (Path(environment["CARTCTL_CONFIG"]) if environment.get("CARTCTL_CONFIG") else None)
+    return folder / FILE_NAME if named is None and (folder / FILE_NAME).exists() else named
 
 
 def _read(path: Path) -> dict[str, Any]:

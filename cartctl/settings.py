@@ -4,6 +4,7 @@ import re
 import typing
 from datetime import timedelta
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -132,6 +133,18 @@ class Channels(_Section, frozen=True):
     tiktok: TiktokChannel = TiktokChannel()
 
 
+class LogSettings(_Section, frozen=True):
+    format: Literal["text", "json"] = "text"
+
+
+class MetricsSettings(_Section, frozen=True):
+    textfile: str | None = None
+
+
+class HealthcheckSettings(_Section, frozen=True):
+    url: Secret = Secret("")
+
+
 class Store(_Section, frozen=True):
     hosts: tuple[str, ...] = ()
     currency: Currency | None = None
@@ -164,6 +177,9 @@ class Settings(_Section, frozen=True):
     smtp: SmtpSettings = SmtpSettings()
     tiktok: TiktokSettings = TiktokSettings()
     channels: Channels = Channels()
+    log: LogSettings = LogSettings()
+    metrics: MetricsSettings = MetricsSettings()
+    healthcheck: HealthcheckSettings = HealthcheckSettings()
     coupons: dict[str, str] = {}
     mappings: dict[str, dict[str, str]] = {}
     stores: dict[str, Store] = {}
@@ -213,6 +229,17 @@ def wrong_values(settings: Settings) -> typing.Iterator[tuple[str, str]]:
         yield "base_url", f'"{settings.base_url}" is no URL (https://mail.example.com is)'
     if settings.smtp.port is not None and not 1 <= settings.smtp.port <= 65535:
         yield "smtp.port", f"{settings.smtp.port} is not between 1 and 65535"
+    if settings.healthcheck.url and not _is_safe(settings.healthcheck.url.reveal()):
+        yield "healthcheck.url", "is no https address (http is for this machine alone)"  # not which: it is a secret
     for name in settings.stores:
         if not 1 <= len(name) <= MAX_STORE_NAME:
             yield f"stores.{name}", f"a store's name has 1 to {MAX_STORE_NAME} characters"
+
+
+def _is_safe(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        on_this_machine = parts.hostname in ("localhost", "127.0.0.1", "::1")
+    except ValueError:
+        return False
+    return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and on_this_machine))

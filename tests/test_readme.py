@@ -103,7 +103,8 @@ def test_the_tour_and_the_json_section_print_what_the_readme_shows(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     text = README
-    for fence in [*fences(section("A five-minute tour")), *fences(section("JSON"))]:
+    told = ("A five-minute tour", "JSON", "Seen from outside")
+    for fence in [fence for title in told for fence in fences(section(title))]:
         if fence.language == "csv":
             (tmp_path / fence.named("csv")).write_text(fence.body, encoding="utf-8")
         elif fence.language == "toml":
@@ -262,7 +263,7 @@ def test_every_native_column_is_documented(title: str, module: types.ModuleType)
 
 
 def test_the_crontab_shown_is_the_example_file() -> None:
-    (shown,) = fences(section("Cron"))
+    (shown,) = (fence for fence in fences(section("Cron")) if fence.language == "crontab")
     lines = (ROOT / "crontab.example").read_text(encoding="utf-8").splitlines()
     assert shown.body.splitlines() == [line for line in lines if line and not line.startswith("#")]
 

@@ -38,6 +38,7 @@ ONLY_IN = {
     "phonenumbers": {"importers/fields.py"},
     "alembic": {"store/schema.py"},
     "filelock": {"cli/"},
+    "prometheus_client": {"cli/metrics.py"},
     "rich": {"cli/"},
     "typer": {"cli/"},
     "sqlalchemy": {"store/", "jobs/"},

@@ -3,15 +3,17 @@
 import os
 import sys
 
+from cartctl.cli.logs import LOG
 from cartctl.errors import CartctlError
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and leave with its exit code. What cartctl can name ends in one line, never in a traceback."""
+    LOG.format = "text"  # until option or configuration say otherwise
     try:
         _dispatch(sys.argv[1:] if arguments is None else arguments)
     except CartctlError as error:
-        print(f"cartctl: {error}", file=sys.stderr)
+        LOG.complain(str(error), level="error")
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -18,9 +18,10 @@ from cartctl.cli import (
     reporting,
     sequences,
     setup,
+    status,
     tiktok,
 )
-from cartctl.cli.options import Verbose
+from cartctl.cli.options import LogFormat, Verbose
 from cartctl.cli.session import State
 
 app = typer.Typer(
@@ -44,10 +45,11 @@ def root(
         Path | None, typer.Option(help="The configuration; else CARTCTL_CONFIG, else ./cartctl.toml.")
     ] = None,
     verbose: Verbose = False,
+    log_format: LogFormat = None,
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True)] = False,
 ) -> None:
     """Keep what stands before the command."""
-    ctx.obj = State(config, verbose=verbose)
+    ctx.obj = State(config, verbose=verbose, log_format=log_format)
 
 
 app.command("init")(setup.init)
@@ -57,6 +59,7 @@ for _command in (tiktok.tiktok, feedback.events, feedback.suppressions, feedback
     importing.app.command()(_command)
 app.command("detect")(detecting.detect)
 app.command("run-due")(detecting.run_due)
+app.command("status")(status.status)
 app.add_typer(messages.app, name="messages")
 app.command("report")(reporting.report)
 app.add_typer(sequences.app, name="sequences")

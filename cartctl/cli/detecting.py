@@ -1,25 +1,34 @@
 """`cartctl detect` and `cartctl run-due`, as Typer sees them."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from cartctl.cli import wiring
-from cartctl.cli.options import AsJson, At, Verbose, state_of
+from cartctl.cli.logs import LOG
+from cartctl.cli.options import AsJson, At, LogFormat, Verbose, state_of
 from cartctl.cli.session import clock, print_json, read_at
 from cartctl.cli.tick import tick
 from cartctl.jobs import detect as detect_job
 
 
-def detect(ctx: typer.Context, at: At = None, as_json: AsJson = False, verbose: Verbose = False) -> None:
+def detect(
+    ctx: typer.Context,
+    at: At = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+    log_format: LogFormat = None,
+) -> None:
     """Mark the carts that were left behind. `run-due` does this too, and then sends."""
-    state = state_of(ctx, verbose=verbose)
+    state = state_of(ctx, verbose=verbose, log_format=log_format)
     moment = read_at(at)
     rules = wiring.rules(state.loaded)
     with state.database(at=moment) as database:
         found = detect_job.abandon(database, rules=rules, clock=clock(moment))
+    result: dict[str, Any] = {"detected": found.total, "abandoned": found.abandoned, "expired": found.expired}
+    LOG.tell("detected", **result)
     if as_json:
-        print_json({"detected": found.total, "abandoned": found.abandoned, "expired": found.expired})
+        print_json(result)
     else:
         state.say(f"{found.abandoned} carts abandoned, {found.expired} too old to be written to")
 
@@ -37,10 +46,11 @@ def run_due(
     at: At = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
+    log_format: LogFormat = None,
 ) -> None:
     """Detect, enroll, and send what is due: the job for cron, every 5 minutes."""
     exit_code = tick(
-        state_of(ctx, verbose=verbose),
+        state_of(ctx, verbose=verbose, log_format=log_format),
         limit=limit,
         dry_run=dry_run,
         show_addresses=show_addresses,

@@ -8,7 +8,7 @@ import typer
 
 from cartctl.cli import wiring
 from cartctl.cli.importing import Again, Files, RejectsFolder, Zone, import_files
-from cartctl.cli.options import AsJson, At, Verbose, state_of
+from cartctl.cli.options import AsJson, At, LogFormat, Verbose, state_of
 from cartctl.domain.times import zone_named
 from cartctl.errors import UsageError
 from cartctl.importers.records import Context
@@ -25,9 +25,10 @@ def events(
     at: At = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
+    log_format: LogFormat = None,
 ) -> None:
     """Import SendGrid's events: bounces, complaints and refusals suppress, `unknown` messages are settled."""
-    state = state_of(ctx, verbose=verbose)
+    state = state_of(ctx, verbose=verbose, log_format=log_format)
     options = options_without_store(state.loaded.settings, again=again, rejects=rejects)
     job = partial(import_events.run, rules=wiring.rules(state.loaded))
     import_files(state, files, options, job, at=at, as_json=as_json)
@@ -41,9 +42,10 @@ def suppressions(
     at: At = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
+    log_format: LogFormat = None,
 ) -> None:
     """Import addresses that must not be written to again, each with its reason if the file gives one."""
-    state = state_of(ctx, verbose=verbose)
+    state = state_of(ctx, verbose=verbose, log_format=log_format)
     options = options_without_store(state.loaded.settings, again=again, rejects=rejects)
     import_files(state, files, options, import_suppressions.run, at=at, as_json=as_json)
 
@@ -60,9 +62,10 @@ def coupons(
     at: At = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
+    log_format: LogFormat = None,
 ) -> None:
     """Import coupon codes, each for one message alone."""
-    state = state_of(ctx, verbose=verbose)
+    state = state_of(ctx, verbose=verbose, log_format=log_format)
     options = options_without_store(state.loaded.settings, timezone=timezone, again=again, rejects=rejects)
     job = partial(import_coupons.run, coupon=coupon, sequences=wiring.rules(state.loaded).sequences)
     import_files(state, files, options, job, at=at, as_json=as_json)

@@ -15,7 +15,8 @@ from typing import Annotated, Protocol
 import typer
 
 from cartctl.cli import wiring
-from cartctl.cli.options import AsJson, At, Verbose, state_of
+from cartctl.cli.logs import LOG
+from cartctl.cli.options import AsJson, At, LogFormat, Verbose, state_of
 from cartctl.cli.session import State, clock, complain, print_json, read_at
 from cartctl.domain.identity import without_addresses
 from cartctl.domain.money import UNKNOWN_CURRENCY, check_currency
@@ -61,9 +62,10 @@ def carts(
     at: At = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
+    log_format: LogFormat = None,
 ) -> None:
     """Import carts: what shoppers filled, and when they last touched it."""
-    state = state_of(ctx, verbose=verbose)
+    state = state_of(ctx, verbose=verbose, log_format=log_format)
     options = options_of(
         state.loaded.settings, format_name, store, timezone, currency, maps=maps, again=again, rejects=rejects
     )
@@ -84,9 +86,10 @@ def orders(
     at: At = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
+    log_format: LogFormat = None,
 ) -> None:
     """Import orders: what was bought. A cart that one of them bought gets no more mail."""
-    state = state_of(ctx, verbose=verbose)
+    state = state_of(ctx, verbose=verbose, log_format=log_format)
     options = options_of(
         state.loaded.settings, format_name, store, timezone, currency, maps=maps, again=again, rejects=rejects
     )
@@ -255,15 +258,15 @@ def import_files(
 
 
 def tell(state: State, result: ImportResult, *, as_json: bool) -> None:
+    LOG.tell("import", **result.as_json())
     if result.already_imported:
-        if not as_json:
+        if not as_json and not LOG.is_json:
             typer.echo(f"{result.name}: already imported; nothing changed (--again reads it anew)")
         return
     if result.rejected:
-        complain(
-            f"{result.name}: {result.rejected} of {result.rows} rows rejected, see {result.rejects_file}; "
-            f"the first: {without_addresses(result.first_error)}"
-        )
+        # A cell may hold anything: what one held is for people, not for a log.
+        first = "" if LOG.is_json else f"; the first: {without_addresses(result.first_error)}"
+        complain(f"{result.name}: {result.rejected} of {result.rows} rows rejected, see {result.rejects_file}{first}")
     for note in result.notes:
         complain(f"{result.name}: {without_addresses(note)}")
     if as_json:

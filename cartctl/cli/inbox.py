@@ -11,7 +11,8 @@ import typer
 from cartctl.cli import wiring
 from cartctl.cli.feedback import options_without_store
 from cartctl.cli.importing import CurrencyCode, StoreName, Zone, options_of, tell
-from cartctl.cli.options import AsJson, At, Verbose, state_of
+from cartctl.cli.logs import LOG
+from cartctl.cli.options import AsJson, At, LogFormat, Verbose, state_of
 from cartctl.cli.session import State, clock, complain, print_json, read_at
 from cartctl.errors import UsageError
 from cartctl.importers.format import Kind
@@ -31,9 +32,10 @@ def inbox(
     at: At = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
+    log_format: LogFormat = None,
 ) -> None:
     """Import every file that was dropped into a folder, whatever it is, and move it to done/ or failed/."""
-    state = state_of(ctx, verbose=verbose)
+    state = state_of(ctx, verbose=verbose, log_format=log_format)
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder")
     shops = options_of(state.loaded.settings, "auto", store, timezone, currency, again=False, rejects=folder)
@@ -118,6 +120,7 @@ def _tell_of(state: State, one: Handled, *, as_json: bool) -> None:
     if one.result is None:
         return
     if one.result.already_imported:
+        LOG.tell("import", **one.result.as_json())
         if one.has_problems and one.moved_to:
             complain(f"{job.shown(one.path)}: imported before; rejected rows: {one.result.rejects_file or 'all'}")
         elif not as_json:

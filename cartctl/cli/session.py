@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cartctl import config
+from cartctl.cli.logs import LOG, Format
 from cartctl.domain.times import YEARS, NoOffsetError, parse_instant
 from cartctl.errors import LockHeldError, UsageError
 from cartctl.store import schema
@@ -23,16 +24,24 @@ from cartctl.store.database import EngineDatabase, open_database
 class State:
     """What stood before the command; the configuration is read at first use."""
 
-    def __init__(self, config_file: Path | None, *, verbose: bool) -> None:
+    def __init__(self, config_file: Path | None, *, verbose: bool, log_format: Format | None = None) -> None:
         self._config_file = config_file
         self.verbose = verbose
+        self._log_format: Format | None = None
+        self.log_as(log_format)
         self._loaded: config.Loaded | None = None
 
     @property
     def loaded(self) -> config.Loaded:
         if self._loaded is None:
             self._loaded = config.load(file=self._config_file, environment=os.environ, folder=Path())
+            LOG.format = self._log_format or self._loaded.settings.log.format
         return self._loaded
+
+    def log_as(self, format_: Format | None) -> None:
+        """Choose the log's format, whatever the configuration says. None chooses nothing."""
+        if format_:
+            self._log_format = LOG.format = format_
 
     @contextmanager
     def database(self, *, at: datetime | None = None, writes: bool = True) -> Iterator[EngineDatabase]:
@@ -84,8 +93,11 @@ class State:
             raise UsageError(f"{path}: the lock file cannot be written: check the folder's owner and rights") from None
 
     def say(self, text: str) -> None:
-        """Print what is good to know: with -v, or to a person at a terminal; cron mails whatever is printed."""
-        if self.verbose or sys.stdout.isatty():
+        """Print what is good to know: with -v, or to a person at a terminal; cron mails whatever is printed.
+
+        A JSON log has told it already.
+        """
+        if not LOG.is_json and (self.verbose or sys.stdout.isatty()):
             print(text)
 
 
@@ -114,7 +126,7 @@ def clock(at: datetime | None) -> Callable[[], datetime]:
 
 def complain(text: str) -> None:
     """Print what went wrong, or wants attention, to standard error."""
-    print(f"cartctl: {text}", file=sys.stderr)
+    LOG.complain(text)
 
 
 def print_json(value: Any) -> None:

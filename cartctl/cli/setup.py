@@ -81,6 +81,15 @@ transport = "outbox"
 [channels.tiktok]
 # write_to_relay = false                     # true: write to ...@scs2.tiktok.com too; TikTok asks nobody to
 
+[log]
+# format = "text"                            # "json": one object a line on standard error, ids only
+
+[metrics]
+# textfile = "/var/lib/node_exporter/cartctl.prom"   # for Prometheus, written after each run-due
+
+[healthcheck]
+# url = "https://hc.example.com/your-id"     # called at the start and the end of each run-due; keep it to yourself
+
 [coupons]
 # recovery10 = "BACK10"                      # the code of the offer mail; or one for each: cartctl import coupons
 

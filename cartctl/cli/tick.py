@@ -7,9 +7,13 @@ from datetime import datetime
 
 from cartctl.cli import wiring
 from cartctl.cli.failpoints import failpoint
+from cartctl.cli.logs import LOG
 from cartctl.cli.session import State, clock, complain, print_json
+from cartctl.cli.watch import Watch
 from cartctl.domain.identity import mask_email
+from cartctl.errors import LockHeldError
 from cartctl.jobs import run_due
+from cartctl.jobs.rules import Clock
 from cartctl.jobs.run_due import RunResult
 from cartctl.jobs.sending import Note, SendJob
 from cartctl.mail.message import Accepted, Answer, OutgoingMessage
@@ -27,9 +31,44 @@ def tick(
 ) -> int:
     """Detect, enroll, and send what is due; print what is asked for; return the exit code."""
     now = clock(at)
+    watch = Watch(state, ping=not dry_run and at is None, textfile=not dry_run)
+    try:
+        exit_code = _tick(
+            state,
+            now,
+            watch,
+            limit=limit,
+            dry_run=dry_run,
+            show_addresses=show_addresses,
+            at=at,
+            as_json=as_json,
+            lock=lock,
+        )
+    except LockHeldError:
+        raise  # the run that is at work tells of itself
+    except BaseException:
+        watch.ended(now=now(), success=False)
+        raise
+    watch.ended(now=now(), success=exit_code == 0)
+    return exit_code
+
+
+def _tick(
+    state: State,
+    now: Clock,
+    watch: Watch,
+    *,
+    limit: int | None,
+    dry_run: bool,
+    show_addresses: bool,
+    at: datetime | None,
+    as_json: bool,
+    lock: bool,
+) -> int:
     wiring.check_sending(state.loaded)
     rules = wiring.rules(state.loaded)
     with state.database(at=at, writes=not dry_run) as real, state.lock() if lock and not dry_run else nullcontext():
+        watch.started()
         wiring.refuse_rehearsal(state.loaded, real)
         with real.dry_run() if dry_run else nullcontext(real) as database:
             pretend = Pretend() if dry_run else None
@@ -39,6 +78,8 @@ def tick(
                 if dry_run or state.verbose:
                     line = _line(note, dry_run=dry_run, show_address=show_addresses and dry_run)
                     told.append((note.message_id, line))
+                if not dry_run:
+                    _log(note)
 
             told: list[tuple[int, str]] = []
             result = run_due.run(
@@ -59,6 +100,8 @@ def tick(
     lines = [line for _, line in sorted(told, key=lambda one: one[0])]
     for problem in result.sent.problems:
         complain(problem)
+    if not dry_run:
+        LOG.tell("run-finished", problems=len(result.sent.problems), **result.as_json())
     if as_json:
         print_json(result.as_json() | ({"messages": lines} if dry_run else {}))
     elif dry_run:
@@ -84,6 +127,20 @@ def _line(note: Note, *, dry_run: bool, show_address: bool) -> str:
     return (
         f"message {note.message_id}, {note.sequence}/{note.step} to {to}, cart {note.cart} of {note.store}: "
         f"{outcome} ({note.why})"
+    )
+
+
+def _log(note: Note) -> None:
+    """Tell the log of one message, in ids alone."""
+    LOG.tell(
+        "message",
+        message=note.message_id,
+        sequence=note.sequence,
+        step=note.step,
+        store=note.store,
+        cart=note.cart,
+        outcome=note.outcome,
+        reason=note.why,
     )
 
 

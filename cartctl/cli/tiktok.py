@@ -8,7 +8,7 @@ import typer
 
 from cartctl.cli import wiring
 from cartctl.cli.importing import Again, CurrencyCode, Files, RejectsFolder, StoreName, import_shop_files, options_of
-from cartctl.cli.options import AsJson, At, Verbose, state_of
+from cartctl.cli.options import AsJson, At, LogFormat, Verbose, state_of
 
 Verify = Annotated[
     bool | None,
@@ -31,9 +31,10 @@ def tiktok(
     at: At = None,
     as_json: AsJson = False,
     verbose: Verbose = False,
+    log_format: LogFormat = None,
 ) -> None:
     """Import TikTok Shop's webhooks and order details: unpaid orders are carts, the others orders."""
-    state = state_of(ctx, verbose=verbose)
+    state = state_of(ctx, verbose=verbose, log_format=log_format)
     settings = state.loaded.settings
     options = options_of(settings, "auto", store, None, currency, again=again, rejects=rejects)
     options = replace(options, context=replace(options.context, tiktok_app=wiring.tiktok_app(settings, verify=verify)))

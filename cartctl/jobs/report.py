@@ -9,14 +9,14 @@ from datetime import date, datetime, timedelta
 from typing import Any
 
 import pandas as pd
-from sqlalchemy import Connection, select, text
+from sqlalchemy import Connection, text
 
 from cartctl import resources
 from cartctl.domain.money import Money
 from cartctl.jobs.rules import Rules
 from cartctl.store.database import Database
+from cartctl.store.figures import stores
 from cartctl.store.instants import to_micros
-from cartctl.store.tables import imports
 
 DEFINITIONS = {
     "carts": "carts with something in them, by their first activity in the period",
@@ -138,7 +138,7 @@ def run(
                 "since": _micros(since, rules, store, default=_FIRST),
                 "until": _micros(until, rules, store, default=_LAST),
             }
-            for store in connection.execute(select(imports.c.store).distinct()).scalars()
+            for store in stores(connection)
         ]
         channels = _read(connection, "carts", periods, by=["channel"])
         channels = channels[(channels["carts"] > 0) | (channels["abandoned"] > 0)]
