@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from cartctl.errors import ConfigurationError
-from cartctl.settings import Settings, Store, decode, wrong_values
+from cartctl.settings import Secret, Settings, Store, decode, wrong_values
 from cartctl.suggest import did_you_mean
 
 FILE_NAME = "cartctl.toml"
@@ -111,6 +111,19 @@ def load(*, file: Path | None, environment: Mapping[str, str], folder: Path) -> 
     secret_keys = tuple(key.strip() for key in environment.get("CARTCTL_SECRET_KEYS", "").split(",") if key.strip())
     brought = frozenset(key.partition(".")[0] for key in variables)
     return Loaded(settings, path.resolve() if path else None, secret_keys, brought)
+
+
+def salvage(*, file: Path | None, environment: Mapping[str, str], folder: Path) -> Loaded:
+    """Return the defaults, with the database that a configuration names which cannot be read otherwise."""
+    path = _path(file, environment, folder)
+    try:
+        data = _read(path) if path else {}
+    except ConfigurationError:
+        data = {}
+    url = environment.get("CARTCTL_DATABASE") or environment.get("DATABASE_URL")
+    named = url or data.get("database")
+    settings = Settings(database=Secret(named)) if isinstance(named, str) else Settings()
+    return Loaded(settings, path.resolve() if path else None, (), frozenset({"database"}) if url else frozenset())
 
 
 def _path(file: Path | None, environment: Mapping[str, str], folder: Path) -> Path | None:

@@ -145,6 +145,11 @@ class HealthcheckSettings(_Section, frozen=True):
     url: Secret = Secret("")
 
 
+class DoctorSettings(_Section, frozen=True):
+    dkim_selectors: tuple[str, ...] = ()
+    nameserver: str | None = None
+
+
 class Store(_Section, frozen=True):
     hosts: tuple[str, ...] = ()
     currency: Currency | None = None
@@ -180,6 +185,7 @@ class Settings(_Section, frozen=True):
     log: LogSettings = LogSettings()
     metrics: MetricsSettings = MetricsSettings()
     healthcheck: HealthcheckSettings = HealthcheckSettings()
+    doctor: DoctorSettings = DoctorSettings()
     coupons: dict[str, str] = {}
     mappings: dict[str, dict[str, str]] = {}
     stores: dict[str, Store] = {}

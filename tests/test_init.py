@@ -15,7 +15,7 @@ EXAMPLES = {
     *("from", "postal_address", "base_url", "reply_to", "templates", "sending.quiet_hours"),
     *("sending.rate_per_second", "sendgrid.ca_file"),
     *("resend.ca_file", "smtp.host", "smtp.port", "smtp.username", "smtp.ca_file"),
-    *("metrics.textfile", "healthcheck.url"),
+    *("metrics.textfile", "healthcheck.url", "doctor.nameserver"),
     *("tiktok.app_key", "coupons", "mappings", "stores"),
 }
 """What stands in the file as an example. Everything else shows its default."""

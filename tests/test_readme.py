@@ -103,7 +103,7 @@ def test_the_tour_and_the_json_section_print_what_the_readme_shows(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     text = README
-    told = ("A five-minute tour", "JSON", "Seen from outside")
+    told = ("A five-minute tour", "JSON", "Doctor", "Seen from outside")
     for fence in [fence for title in told for fence in fences(section(title))]:
         if fence.language == "csv":
             (tmp_path / fence.named("csv")).write_text(fence.body, encoding="utf-8")

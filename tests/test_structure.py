@@ -39,6 +39,7 @@ ONLY_IN = {
     "alembic": {"store/schema.py"},
     "filelock": {"cli/"},
     "prometheus_client": {"cli/metrics.py"},
+    "dns": {"mail/records.py"},
     "rich": {"cli/"},
     "typer": {"cli/"},
     "sqlalchemy": {"store/", "jobs/"},

@@ -10,6 +10,7 @@ from cartctl.cli import (
     database,
     demo,
     detecting,
+    doctor,
     feedback,
     formats,
     importing,
@@ -60,6 +61,7 @@ for _command in (tiktok.tiktok, feedback.events, feedback.suppressions, feedback
 app.command("detect")(detecting.detect)
 app.command("run-due")(detecting.run_due)
 app.command("status")(status.status)
+app.command("doctor")(doctor.doctor)
 app.add_typer(messages.app, name="messages")
 app.command("report")(reporting.report)
 app.add_typer(sequences.app, name="sequences")

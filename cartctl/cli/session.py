@@ -38,6 +38,10 @@ class State:
             LOG.format = self._log_format or self._loaded.settings.log.format
         return self._loaded
 
+    def go_on_without_configuration(self) -> None:
+        """Put the defaults in the place of a configuration that cannot be read; the database stays the shop's own."""
+        self._loaded = config.salvage(file=self._config_file, environment=os.environ, folder=Path())
+
     def log_as(self, format_: Format | None) -> None:
         """Choose the log's format, whatever the configuration says. None chooses nothing."""
         if format_:

@@ -90,6 +90,10 @@ transport = "outbox"
 [healthcheck]
 # url = "https://hc.example.com/your-id"     # called at the start and the end of each run-due; keep it to yourself
 
+[doctor]
+# dkim_selectors = []                        # where your DKIM keys are, if not where the provider puts them
+# nameserver = "192.0.2.53"                  # for cartctl doctor --online; else this machine's own
+
 [coupons]
 # recovery10 = "BACK10"                      # the code of the offer mail; or one for each: cartctl import coupons
 

@@ -26,6 +26,7 @@ from cartctl.store import keys
 from cartctl.store.database import Database
 
 SWITCH_SECONDS = 0.0005
+NO_SENDER = 'from (such as "Example Shop <shop@example.com>")'
 _NOWHERE = "Example Shop <shop@example.com>"
 
 
@@ -105,21 +106,30 @@ def delivers(settings: Settings) -> bool:
 def check_sending(loaded: Loaded) -> None:
     """Refuse a transport that lacks anything, all of it in one message. Costs nothing: it runs on every tick."""
     settings = loaded.settings
-    for key, address in (("from", settings.from_), ("reply_to", settings.reply_to)):
-        if address is not None and not _plausible(address):
-            raise ConfigurationError(f'{key}: "{address}" is no sender (Example Shop <shop@example.com> is)')
-    if settings.transport == "outbox":
-        return
-    missing = list(_smtp_lacks(settings.smtp) if settings.transport == "smtp" else _api_lacks(settings))
+    check_senders(settings)
+    missing = list(transport_lacks(settings))
     if delivers(settings):
         if not settings.from_:
-            missing.append('from (such as "Example Shop <shop@example.com>")')
+            missing.append(NO_SENDER)
         if not settings.postal_address:
             missing.append("postal_address (every mail must show one)")
-        if not _is_public(settings.base_url):
+        if not is_public(settings.base_url):
             missing.append("base_url (the public https address of the recovery links)")
     if missing:
         raise ConfigurationError(f'transport = "{settings.transport}" needs {"; ".join(missing)}')
+
+
+def check_senders(settings: Settings) -> None:
+    """Refuse an address that can stand in no header."""
+    for key, address in (("from", settings.from_), ("reply_to", settings.reply_to)):
+        if address is not None and not _plausible(address):
+            raise ConfigurationError(f'{key}: "{address}" is no sender (Example Shop <shop@example.com> is)')
+
+
+def transport_lacks(settings: Settings) -> Iterator[str]:
+    """Yield what the transport needs of its own, and was not given."""
+    if settings.transport != "outbox":
+        yield from _smtp_lacks(settings.smtp) if settings.transport == "smtp" else _api_lacks(settings)
 
 
 def _api_lacks(settings: Settings) -> Iterator[str]:
@@ -259,7 +269,7 @@ def _plausible(sender_: str) -> bool:
     return sender_.isprintable() and bool(local) and "." in domain and " " not in local + domain
 
 
-def _is_public(url: str) -> bool:
+def is_public(url: str) -> bool:
     parts = urlsplit(url)
     return parts.scheme == "https" and "." in (parts.hostname or "") and not _is_loopback(url)
 

@@ -44,7 +44,7 @@ class Reply:
 
 
 class Endpoint:
-    """One address of a provider that takes POST requests. Any number of threads share it."""
+    """One address of a provider that takes requests of one kind, POST unless said. Any number of threads share it."""
 
     def __init__(
         self,
@@ -55,6 +55,7 @@ class Endpoint:
         timeout: timedelta,
         ca_file: str | None,
         section: str,
+        method: str = "POST",
     ) -> None:
         """`section` is the table of the configuration that `host` and `ca_file` come from, for complaints.
 
@@ -65,8 +66,13 @@ class Endpoint:
         weakref.finalize(self, _close, self._idle)
         parts, self._name, self._port = _address(host, setting=f"{section}.host")
         self._tls = tls_context(ca_file, setting=f"{section}.ca_file") if parts.scheme == "https" else None
-        lines = [f"POST {parts.path.rstrip('/')}{path} HTTP/1.1", f"Host: {parts.netloc}", "Accept-Encoding: identity"]
+        lines = [f"{method} {parts.path.rstrip('/')}{path} HTTP/1.1", f"Host: {parts.netloc}"]
+        lines += ["Accept-Encoding: identity", "User-Agent: cartctl"]  # Resend refuses requests that name no program
         self._head = "\r\n".join([*lines, *_lines(headers)])
+
+    def ask(self) -> Reply | Unavailable | Unknown:
+        """Send a request without content, as GET is."""
+        return self.post(b"")
 
     def post(self, content: bytes, headers: Mapping[str, str] | None = None) -> Reply | Unavailable | Unknown:
         """Send one request and return the answer, or what became of it."""
@@ -143,6 +149,11 @@ def bearer(key: str, *, variable: str) -> dict[str, str]:
     if not (stripped.isascii() and stripped.isprintable() and " " not in stripped):
         raise ConfigurationError(f"{variable} holds characters that no key has: copy it anew")
     return {"Authorization": f"Bearer {stripped}", "Content-Type": "application/json"}
+
+
+def date_of(reply: Reply) -> datetime | None:
+    """Return what the provider's clock showed when it answered."""
+    return _date(reply.headers.get("Date"))
 
 
 def throttled(reply: Reply, now: datetime) -> Throttled:

@@ -6,12 +6,14 @@ nothing of what became of the first. Click and open tracking are settings of the
 
 import re
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
 
 from cartctl.mail.https import Endpoint, Reply, bearer, throttled
 from cartctl.mail.message import Accepted, Answer, Misconfigured, OutgoingMessage, Rejected, Unknown, split_address
+from cartctl.mail.probe import Probed, judged
 
 _KEY_OR_SENDER = frozenset(
     {
@@ -43,14 +45,15 @@ class Resend:
 
         Raises ConfigurationError for a key, a host or a file with which nothing could ever be sent.
         """
-        self._endpoint = Endpoint(
+        self._at = partial(
+            Endpoint,
             host,
-            "/emails",
             headers=bearer(api_key, variable="RESEND_API_KEY"),
             timeout=timeout,
             ca_file=ca_file,
             section="resend",
         )
+        self._endpoint = self._at("/emails")
         self._database_id = database_id
         self.delivers = delivers
 
@@ -63,6 +66,25 @@ class Resend:
         key = f"cartctl-{self._database_id}-{message.id}"
         reply = self._endpoint.post(content, {"Idempotency-Key": key})
         return _answer(reply, message.date) if isinstance(reply, Reply) else reply
+
+    def probe(self, sender_domain: str) -> Probed:
+        """Ask whether the key is good and the sender's domain verified: GET /domains.
+
+        A key that may only send is refused there by name, which says that it is known.
+        """
+        reply = self._at("/domains", method="GET").ask()
+        if not isinstance(reply, Reply):
+            return judged(reply, "")
+        about = reply.json() if isinstance(reply.json(), dict) else {}
+        if reply.status in (401, 403):
+            known = about.get("name") == "restricted_api_key"
+            return judged(reply, "" if known else f"Resend refuses the key: {reply.status}")
+        if reply.status != 200:
+            return judged(reply, f"resend.host answers {reply.status}: is it Resend's?")
+        domains = {str(one.get("name")): one.get("status") for one in about.get("data") or () if isinstance(one, dict)}
+        if sender_domain and domains.get(sender_domain) != "verified":
+            return judged(reply, f"{sender_domain} is no verified domain of this account")
+        return judged(reply, "")
 
 
 def payload(message: OutgoingMessage) -> dict[str, Any]:

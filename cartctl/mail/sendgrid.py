@@ -6,6 +6,7 @@ whatever happens after the request's body was begun, without a clear answer, is 
 """
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -36,6 +37,7 @@ from cartctl.mail.message import (
     Unknown,
     split_address,
 )
+from cartctl.mail.probe import Probed, judged
 
 _TO = "personalizations.0.to"
 _OURS = ("from", "reply_to")
@@ -58,14 +60,15 @@ class SendGrid:
         ca_file: str | None = None,
     ) -> None:
         """Raise ConfigurationError for a key, a host or a file with which nothing could ever be sent."""
-        self._endpoint = Endpoint(
+        self._at = partial(
+            Endpoint,
             host,
-            "/v3/mail/send",
             headers=bearer(api_key, variable="SENDGRID_API_KEY"),
             timeout=timeout,
             ca_file=ca_file,
             section="sendgrid",
         )
+        self._endpoint = self._at("/v3/mail/send")
         self._sandbox = sandbox
         self.delivers = delivers
 
@@ -77,6 +80,19 @@ class SendGrid:
             return Rejected(f"cannot be written as a request: {type(error).__name__}")
         reply = self._endpoint.post(content)
         return self._answer(reply, message.date) if isinstance(reply, Reply) else reply
+
+    def probe(self) -> Probed:
+        """Ask whether the key may send mail: GET /v3/scopes lists what it may."""
+        reply = self._at("/v3/scopes", method="GET").ask()
+        if not isinstance(reply, Reply):
+            return judged(reply, "")
+        if reply.status in (401, 403):
+            return judged(reply, f"SendGrid refuses the key: {reply.status}")
+        if reply.status != 200:
+            return judged(reply, f"sendgrid.host answers {reply.status}: is it SendGrid's?")
+        about = reply.json()
+        may = isinstance(about, dict) and "mail.send" in (about.get("scopes") or ())
+        return judged(reply, "" if may else 'the key lacks the permission "Mail Send"')
 
     def _answer(self, reply: Reply, now: datetime) -> Answer:
         status = reply.status

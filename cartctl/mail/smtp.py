@@ -30,6 +30,7 @@ from cartctl.mail.message import (
     Unknown,
 )
 from cartctl.mail.mime import as_mime, envelope_address
+from cartctl.mail.probe import Probed
 from cartctl.mail.sockets import CONNECT_SECONDS, tls_context, unreached
 
 Security = Literal["starttls", "tls", "none"]
@@ -97,6 +98,22 @@ class Smtp:
             return refused.answer
         except Exception as error:  # noqa: BLE001 - whatever it was: nothing was sent
             return Unavailable(_unreached(error))
+
+    def probe(self) -> Probed:
+        """Connect, log in, and say nothing more (NOOP)."""
+        try:
+            session = self._connect()
+        except _RefusedError as refused:
+            return Probed(getattr(refused.answer, "reason", f"{self._host} is too busy to answer"))
+        except Exception as error:  # noqa: BLE001 - whatever it was: there is no connection
+            return Probed(_unreached(error))
+        try:
+            reply = _Reply.of(*session.noop())
+        except OSError as error:  # smtplib's errors are of that kind
+            return Probed(_unreached(error))
+        finally:
+            _leave(deque([session]))
+        return Probed("" if reply.is_good else f"{self._host} answers {reply}")
 
     def _connect(self) -> "_Session":
         """Open a connection and log in. Raises _RefusedError, or what the network raises."""

@@ -52,6 +52,7 @@ def test_a_request_on_the_wire(authority: Authority) -> None:
     name = host.removeprefix("https://").encode()
     assert heard == [
         b"POST /base/send HTTP/1.1\r\nHost: " + name + b"\r\nAccept-Encoding: identity\r\n"
+        b"User-Agent: cartctl\r\n"
         b"Authorization: Bearer key-of-nobody\r\nContent-Type: application/json\r\n"
         b'Idempotency-Key: k-1\r\nContent-Length: 10\r\n\r\n{"a":"\xc3\xa4"}'
     ]

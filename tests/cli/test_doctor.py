@@ -1,0 +1,408 @@
+"""`cartctl doctor`: each line when all is well, and when it is not."""
+
+import os
+import re
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from freezegun import freeze_time
+from sqlalchemy import insert, text, update
+
+from cartctl.store import breakers
+from cartctl.store.database import EngineDatabase, open_database
+from cartctl.store.tables import brakes, coupons, feeds, messages, runs
+from tests.shop import Shop, at, cart, iso, write_csv
+
+SENDGRID = """
+transport = "sendgrid"
+from = "Example Shop <shop@example.com>"
+postal_address = "1 Example Street, Exampletown"
+base_url = "https://mail.example.com"
+"""
+NOW = datetime.now(UTC)
+
+
+def look(shop: Shop, *options: str) -> dict[str, tuple[str, str]]:
+    """Return {check: (level, text)}, and hold the exit code to the levels."""
+    outcome = shop.cli("doctor", "--json", *options, ok=False)
+    found = {one["check"]: (one["level"], one["text"]) for one in outcome.json["checks"]}
+    assert len(found) == len(outcome.json["checks"]), "each thing has one line"
+    broken = any(level == "fail" for level, _ in found.values())
+    assert (outcome.json["ok"], outcome.exit_code, outcome.err) == (not broken, int(broken), "")
+    return found
+
+
+def opened(shop: Shop) -> EngineDatabase:
+    return open_database(f"sqlite:///{shop.folder / 'cartctl.db'}")
+
+
+def put(shop: Shop, *statements: Any) -> None:
+    database = opened(shop)
+    with database.write() as connection:
+        for statement in statements:
+            connection.execute(statement)
+    database.close()
+
+
+def ran(*minutes_ago: float, finished: bool = True) -> Any:
+    """Runs of run-due that began so many minutes ago."""
+    starts = [NOW - timedelta(minutes=minutes) for minutes in minutes_ago]
+    return insert(runs).values(
+        [{"job": "run-due", "started_at": start, "finished_at": start if finished else None} for start in starts]
+    )
+
+
+def test_each_thing_is_one_line_and_a_shop_in_order_exits_0(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SENDGRID_API_KEY", "SG.k3y-of-nobody")
+    shop.configure(f'{SENDGRID}[consent]\nrequire = "opt-in"\n[stores.main]\nhosts = ["shop.example.com"]\n')
+    fresh = {"store": "main", "channel": "website", "imported_at": NOW, "newest_order_at": None}
+    put(shop, ran(10, 5, 0), insert(feeds).values(fresh))
+    outcome = shop.cli("doctor")
+    assert outcome.out.splitlines() == [
+        f"ok    configuration   {shop.folder / 'cartctl.toml'}",
+        "ok    templates       15 mails of 3 steps rendered",
+        "ok    transport       sendgrid has all it needs (--online asks whether it is right)",
+        "ok    base-url        https://mail.example.com",
+        "ok    store-hosts     shop.example.com",
+        "ok    postal-address  1 Example Street, Exampletown",
+        "ok    consent         only who said yes is written to",
+        "ok    database        sqlite, schema 0003, as it should be",
+        "ok    rehearsal       this database is no rehearsal",
+        *outcome.out.splitlines()[9:10],
+        "ok    outbox          no message of the last 7 days went to the outbox only",
+        "ok    provider        sendgrid was not failing when the last run left it",
+        "ok    coupons         every coupon that a step names has codes",
+        *outcome.out.splitlines()[13:14],
+        "ok    brakes          nothing is held",
+        "ok    unknown         of every message it is known what became of it",
+        "ok    leases          no message is left over from a run that died",
+        "ok    rejects         no rejected rows lie about",
+        *outcome.out.splitlines()[18:19],
+        "ok    clock           nothing speaks against it",
+    ]
+    assert outcome.out.splitlines()[9].startswith("ok    orders          the oldest feed of orders is from ")
+    assert outcome.out.splitlines()[18].startswith("ok    disk            ")
+    assert "k3y" not in outcome.out
+
+
+@pytest.mark.parametrize("text_", ["transprot = 'outbox'", "no toml", "[sending]\ncap = 'many'"])
+def test_an_unreadable_configuration_is_told_as_everywhere_and_the_rest_is_still_looked_at(
+    shop: Shop, text_: str
+) -> None:
+    put(shop, ran(5, 0))
+    (shop.folder / "cartctl.toml").write_text(text_, encoding="utf-8")
+    elsewhere = shop.cli("detect", ok=False).err.removeprefix("cartctl: ").strip()
+    found = look(shop)
+    assert found["configuration"][0] == "fail"
+    assert found["configuration"][1].startswith(elsewhere)
+    assert {"database", "cron", "brakes", "unknown", "leases", "disk", "clock"} <= found.keys()
+    assert found["cron"][0] == "ok", "it found the shop's database"
+    assert "consent" not in found
+
+
+def test_with_one_wrong_key_the_database_is_still_the_one_that_is_named(shop: Shop) -> None:
+    database = open_database(f"sqlite:///{shop.folder / 'other.db'}")
+    with database.write() as connection:
+        connection.execute(ran(5, 0))
+    database.close()
+    (shop.folder / "cartctl.toml").write_text('database = "sqlite:///other.db"\ntransprot = 1\n', encoding="utf-8")
+    assert look(shop)["cron"][0] == "ok"
+
+
+def test_database(shop: Shop) -> None:
+    (shop.folder / "cartctl.db").unlink(missing_ok=True)
+    assert look(shop)["database"] == ("warn", "the file is not there yet: the first import or run-due makes it")
+    assert not (shop.folder / "cartctl.db").exists()
+    put(shop, text("UPDATE alembic_version SET version_num = '0001'"))
+    found = look(shop)
+    assert found["database"] == (
+        "fail",
+        "the database is at revision 0001, cartctl needs 0003: run `cartctl db upgrade`",
+    )
+    assert {"disk", "clock"} <= found.keys()
+    assert "cron" not in found
+
+
+def test_a_database_that_cannot_be_reached_is_one_line_without_its_password(shop: Shop) -> None:
+    shop.configure('database = "postgresql://shop:s3cret@127.0.0.1:9/shop"\n')
+    level, told = look(shop)["database"]
+    assert level == "fail"
+    assert "is the server up" in told
+    assert "s3cret" not in told
+
+
+def test_templates(shop: Shop) -> None:
+    broken = shop.folder / "templates" / "cart-recovery"
+    broken.mkdir(parents=True)
+    (broken / "urgency.txt").write_text("{{ frist_name }} {{ recovery_link }}", encoding="utf-8")
+    shop.configure('templates = "templates"\n')
+    level, told = look(shop)["templates"]
+    assert level == "fail"
+    assert "frist_name" in told
+    (broken / "sequence.toml").write_text("no = such", encoding="utf-8")
+    level, told = look(shop)["templates"]
+    assert level == "fail"
+    assert "sequence.toml" in told
+
+
+def test_transport(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert look(shop)["transport"] == ("ok", "outbox: mails go into a folder")
+    shop.configure('transport = "sendgrid"\n')
+    level, told = look(shop)["transport"]
+    assert level == "fail"
+    assert "SENDGRID_API_KEY" in told
+    assert "from (such as" in told
+    monkeypatch.setenv("SENDGRID_API_KEY", "SG.k3y-of-nobody")
+    shop.configure('from = "nobody"\n')
+    assert look(shop)["transport"] == ("fail", 'from: "nobody" is no sender (Example Shop <shop@example.com> is)')
+
+
+@pytest.mark.parametrize(("url", "level"), [("https://mail.example.com", "ok"), ("http://localhost:8000", "warn")])
+def test_base_url(shop: Shop, url: str, level: str) -> None:
+    shop.configure(f'base_url = "{url}"\n')
+    assert look(shop)["base-url"][0] == level
+
+
+def test_what_only_delivered_mail_needs_fails_once_it_is_delivered(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert {look(shop)[name][0] for name in ("base-url", "postal-address")} == {"warn"}
+    monkeypatch.setenv("SENDGRID_API_KEY", "SG.k3y-of-nobody")
+    shop.configure('transport = "sendgrid"\nfrom = "shop@example.com"\n')
+    assert {look(shop)[name][0] for name in ("base-url", "postal-address")} == {"fail"}
+
+
+def test_store_hosts(shop: Shop) -> None:
+    level, told = look(shop)["store-hosts"]
+    assert level == "fail"
+    assert "[stores.main]" in told
+    shop.configure('[stores.one]\nhosts = ["shop.example.com"]\n[stores.two]\nbrand = "Two"\n')
+    level, told = look(shop)["store-hosts"]
+    assert level == "fail"
+    assert told.endswith("in [stores.two]")
+    shop.configure('[stores.one]\nhosts = ["shop.example.com"]\n')
+    assert look(shop)["store-hosts"] == ("ok", "shop.example.com")
+
+
+@pytest.mark.parametrize("line", ['country = "DE"', 'currency = "EUR"', 'timezone = "Europe/Vienna"'])
+def test_shops_with_customers_in_the_eu_are_reminded_of_opt_in(shop: Shop, line: str) -> None:
+    shop.configure(f"[stores.main]\n{line}\n")
+    level, told = look(shop)["consent"]
+    assert level == "warn"
+    assert 'consider "opt-in"' in told
+    shop.configure(f'[consent]\nrequire = "opt-in"\n[stores.main]\n{line}\n')
+    assert look(shop)["consent"][0] == "ok"
+
+
+@pytest.mark.parametrize("line", ['country = "US"', 'currency = "GBP"', 'timezone = "Europe/London"'])
+def test_other_shops_are_not(shop: Shop, line: str) -> None:
+    shop.configure(f"[stores.main]\n{line}\n")
+    assert look(shop)["consent"][0] == "ok"
+
+
+def test_cron_that_never_ran(shop: Shop) -> None:
+    assert look(shop)["cron"][0] == "fail"
+
+
+@pytest.mark.parametrize(
+    ("minutes_ago", "level"),
+    [((11, 6, 1), "ok"), ((25, 20, 14), "ok"), ((26, 21, 16), "fail"), ((240, 180, 100), "ok"), ((1000, 100), "ok")],
+)
+def test_a_run_is_late_after_three_times_its_usual_interval_and_a_quarter_of_an_hour(
+    shop: Shop, minutes_ago: tuple[float, ...], level: str
+) -> None:
+    put(shop, ran(*minutes_ago))
+    assert look(shop)["cron"][0] == level
+
+
+def test_a_run_that_did_not_finish_is_named(shop: Shop) -> None:
+    put(shop, ran(120, 80), ran(20, finished=False))
+    level, told = look(shop)["cron"]
+    assert level == "warn"
+    assert "has not finished" in told
+
+
+def test_a_rehearsal_is_no_cron(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    shop.run_once("1h")
+    assert look(shop)["cron"] == ("ok", "a rehearsal is run by hand")
+    assert look(shop)["rehearsal"][0] == "ok"
+    assert look(shop, "--at", iso("5h"))["cron"][0] == "fail"
+    monkeypatch.setenv("SENDGRID_API_KEY", "SG.k3y-of-nobody")
+    shop.configure(SENDGRID)
+    assert look(shop)["rehearsal"][0] == "fail"
+
+
+def test_order_freshness(shop: Shop) -> None:
+    put(shop)
+    assert look(shop)["orders"][0] == "warn"
+    rows = [
+        {"store": "main", "channel": "website", "imported_at": NOW - timedelta(hours=30), "newest_order_at": None},
+        {"store": "main", "channel": "tiktok", "imported_at": NOW - timedelta(hours=1), "newest_order_at": None},
+    ]
+    put(shop, insert(feeds).values(rows))
+    level, told = look(shop)["orders"]
+    assert level == "fail"
+    assert re.search(r"main \(website\) 1d6h(\d+m)? ago \(limit 1d2h\)", told)
+    assert "tiktok" not in told
+    put(shop, update(feeds).values(newest_order_at=NOW - timedelta(hours=2)))
+    assert look(shop)["orders"][0] == "ok"
+
+
+def a_sent_mail(shop: Shop) -> None:
+    shop.carts(cart(), when="5m")
+    shop.run("30m")
+
+
+def test_unknown_messages(shop: Shop) -> None:
+    a_sent_mail(shop)
+    assert look(shop)["unknown"][0] == "ok"
+    put(shop, update(messages).where(messages.c.id == 1).values(state="unknown"))
+    level, told = look(shop)["unknown"]
+    assert level == "warn"
+    assert told.startswith("1 may or may not have been sent: ")
+    assert "cartctl messages resolve" in told
+
+
+def test_expired_leases(shop: Shop) -> None:
+    a_sent_mail(shop)
+    assert look(shop)["leases"][0] == "ok"
+    put(shop, update(messages).where(messages.c.id == 2).values(state="claimed", lease_until=at("1h"), lease_token="t"))
+    assert look(shop)["leases"][0] == "warn"
+    assert look(shop, "--at", iso("59m"))["leases"][0] == "ok"
+
+
+def test_messages_that_went_to_the_outbox_only(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_sent_mail(shop)
+    assert look(shop)["outbox"][0] == "warn"
+    monkeypatch.setenv("SENDGRID_API_KEY", "SG.k3y-of-nobody")
+    shop.configure(SENDGRID)
+    level, told = look(shop, "--at", iso("1h"))["outbox"]
+    assert level == "warn"
+    assert told.startswith("1 messages of the last 7 days only went to the outbox")
+    assert look(shop, "--at", iso("8d"))["outbox"][0] == "ok"
+    put(shop, update(messages).values(delivers=True))
+    assert look(shop, "--at", iso("1h"))["outbox"][0] == "ok"
+
+
+def test_brakes(shop: Shop) -> None:
+    put(shop)
+    assert look(shop)["brakes"][0] == "ok"
+    put(shop, insert(brakes).values(kind="pause", subject="cart-recovery", since=at("1h"), told_at=at("1h"), detail=""))
+    level, told = look(shop)["brakes"]
+    assert level == "warn"
+    assert told.startswith("pause of cart-recovery since 2026-03-02 11:00 UTC: ")
+
+
+def test_a_failing_provider(shop: Shop) -> None:
+    database = opened(shop)
+    assert look(shop)["provider"][0] == "ok"
+    with database.write() as connection:
+        breakers.keep(connection, "outbox", is_open=True, now=NOW)
+    database.close()
+    assert look(shop)["provider"][0] == "warn"
+
+
+def test_coupons(shop: Shop) -> None:
+    assert look(shop)["coupons"][0] == "ok"
+    shop.configure("[coupons]\n")
+    level, told = look(shop)["coupons"]
+    assert level == "warn"
+    assert "no code for recovery10" in told
+    codes = [{"coupon": "recovery10", "code": f"C{number}", "imported_at": NOW} for number in range(20)]
+    put(shop, insert(coupons).values(codes))
+    assert look(shop)["coupons"][0] == "ok"
+    put(shop, update(coupons).where(coupons.c.code == "C1").values(expires_at=NOW - timedelta(days=1)))
+    level, told = look(shop)["coupons"]
+    assert level == "warn"
+    assert "recovery10 (19 left)" in told
+
+
+def test_rejected_rows_that_lie_about(shop: Shop) -> None:
+    path = write_csv(shop.folder / "carts.csv", cart(updated_at="some day"), cart("c-2"))
+    assert look(shop)["rejects"][0] == "ok"
+    shop.cli("import", "carts", path, ok=False)
+    level, told = look(shop)["rejects"]
+    assert level == "warn"
+    assert told.startswith("carts.rejects.csv: ")
+    (shop.folder / "carts.rejects.csv").unlink()
+    assert look(shop)["rejects"][0] == "ok"
+
+
+def test_files_that_failed_in_a_drop_folder(shop: Shop) -> None:
+    inbox = shop.folder / "inbox"
+    inbox.mkdir()
+    drop(inbox / "carts.csv", cart(), cart("c-2", updated_at="some day"))
+    drop(inbox / "other.csv", {"no": "such", "export": "here"})
+    shop.cli("import", "inbox", "inbox", ok=False)
+    level, told = look(shop)["rejects"]
+    assert level == "warn"
+    assert told.startswith("inbox/done/carts.csv.rejects.csv and 1 more: ")
+    for path in [*(inbox / "done").glob("*.rejects.*"), *(inbox / "failed").iterdir()]:
+        path.unlink()
+    assert look(shop)["rejects"][0] == "ok"
+
+
+def drop(path: Path, *rows: dict[str, str]) -> None:
+    """Drop a file that nobody has written to for a while."""
+    write_csv(path, *rows)
+    os.utime(path, (NOW.timestamp() - 600,) * 2)
+
+
+@pytest.mark.parametrize(("free", "level"), [(50_000_000, "fail"), (500_000_000, "warn"), (50_000_000_000, "ok")])
+def test_disk(shop: Shop, monkeypatch: pytest.MonkeyPatch, free: int, level: str) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _folder: _Usage(free))
+    assert look(shop)["disk"][0] == level
+
+
+class _Usage:
+    def __init__(self, free: int) -> None:
+        self.free = free
+
+
+def test_a_large_database_needs_more_room(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(shop)
+    with (shop.folder / "cartctl.db").open("ab") as stream:
+        stream.truncate(30_000_000_000)  # a hole: it takes no room
+    monkeypatch.setattr("shutil.disk_usage", lambda _folder: _Usage(50_000_000_000))
+    assert look(shop)["disk"][0] == "warn"
+
+
+def test_a_clock_that_shows_a_time_before_this_version_was_made(shop: Shop) -> None:
+    with freeze_time("2020-01-01"):
+        level, told = look(shop)["clock"]
+    assert level == "fail"
+    assert "2020-01-01" in told
+    assert look(shop)["clock"][0] == "ok"
+
+
+def test_a_run_that_is_to_come_shows_a_wrong_clock(shop: Shop) -> None:
+    put(shop, ran(-60))
+    level, told = look(shop)["clock"]
+    assert level == "fail"
+    assert "which is to come" in told
+
+
+@pytest.mark.parametrize(("behind", "level"), [(0, "ok"), (2, "warn"), (30, "fail")])
+def test_the_clock_is_compared_with_the_database_servers(
+    shop: Shop, postgres_url: str, behind: int, level: str
+) -> None:
+    shop.configure(f'database = "{postgres_url}"\n')
+    with freeze_time(datetime.now(UTC) + timedelta(minutes=behind), tick=True):
+        found = look(shop)["clock"]
+    assert found[0] == level
+    assert ("the database server's" in found[1]) is True
+
+
+def test_on_postgresql_all_lines_can_be_read(any_shop: Shop) -> None:
+    any_shop.carts(cart(), when="5m")
+    any_shop.run("30m")
+    found = look(any_shop, "--at", iso("31m"))
+    assert len(found) == 20
+    assert [check for check, (level, _) in found.items() if level == "fail"] == ["store-hosts"]
+
+
+def test_it_changes_nothing(shop: Shop) -> None:
+    shop.carts(cart(), when="5m")
+    before = (shop.folder / "cartctl.db").read_bytes()
+    look(shop)
+    assert (shop.folder / "cartctl.db").read_bytes() == before
