@@ -21,6 +21,7 @@ import pytest
 
 from cartctl import config
 from cartctl.cli import main, wiring
+from cartctl.cli.app import app
 from cartctl.domain.sequences import Step
 from cartctl.domain.times import parse_duration
 from cartctl.importers import native_carts, native_orders, registry
@@ -153,12 +154,22 @@ def printed(command: str, folder: Path) -> list[str]:
     return [line.rstrip() for line in done.stdout.splitlines()]
 
 
+def known_commands() -> set[str]:
+    commands = {command.name for command in app.registered_commands} | {group.name for group in app.registered_groups}
+    return {str(name) for name in commands}
+
+
 def shown_commands() -> list[str]:
     """Return every cartctl command of the README, from code blocks and from the text, without its program name."""
     lines = [line.removeprefix("$ ") for fence in fences(README) for line in fence.body.splitlines()]
     lines = [part.strip() for line in lines for part in re.split(r"&&|\|\||[()|]", line)]
     prose = re.sub(r"^```.*?^```$", "", README, flags=re.DOTALL | re.MULTILINE).replace("\n", " ")
     lines += re.findall(r"`([^`]+)`", prose)
+    lines += [
+        f"cartctl {span}"
+        for span in re.findall(r"`([a-z][^`]*)`", section("Living with cartctl"))
+        if span.split(" ")[0] in known_commands()
+    ]
     found = [re.match(r"(?:out=\$\()?(?:\.venv/bin/)?cartctl ([a-z-].*)", line) for line in lines]
     return sorted({match[1].partition(" 2>")[0].partition(" >")[0] for match in found if match})
 
