@@ -7,6 +7,7 @@ import typer
 
 from cartctl import __version__
 from cartctl.cli import (
+    contacts,
     database,
     demo,
     detecting,
@@ -65,6 +66,7 @@ app.command("doctor")(doctor.doctor)
 app.add_typer(messages.app, name="messages")
 app.command("report")(reporting.report)
 app.add_typer(sequences.app, name="sequences")
+app.add_typer(contacts.app, name="contact")
 app.add_typer(database.app, name="db")
 
 command = typer.main.get_command(app)

@@ -1,10 +1,15 @@
-"""Who is who: e-mail addresses folded for comparison, masked for people, and the ones nobody may write to."""
+"""Who is who: e-mail addresses folded for comparison, masked for people, found in texts; whom nobody may write to."""
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 _AT = re.compile("[@\N{FULLWIDTH COMMERCIAL AT}\N{SMALL COMMERCIAL AT}](?!-sign)")
 """Complaints about an address speak of its @-sign."""
+
+_FILE_ENDINGS = "csv|tsv|txt|jsonl?|xlsx?|eml|gz|zip|db"
+_SHORTEST_NAME = 3
+"""Characters of a name that is looked for in the texts of products: a shorter one is in too many words."""
 
 
 def normalise_email(text: str) -> str:
@@ -47,3 +52,20 @@ def without_addresses(text: str, *, name: str = "") -> str:
         end = len(behind) - len(behind.lstrip())
         end += len(re.split(r"[\s,]", behind[end:], maxsplit=1)[0])
     return f"{before[:start]}…@…{behind[end:]}"
+
+
+def address_pattern(email: str) -> re.Pattern[str]:
+    """Return what finds an address in any text, in any case: in a URL (`%40`), in JSON, in the name of a file.
+
+    Not inside another address: joanna@example.com and anna@example.com.au are others than anna@example.com.
+    """
+    local, _, domain = email.rpartition("@")
+    begin = r"(?:(?<![^\W_])|(?<=%[0-9a-f]{2}))"
+    end = rf"(?![^\W_]|\.(?!(?:{_FILE_ENDINGS})\b)\w)"
+    return re.compile(rf"{begin}{re.escape(local)}(?:@|%40|\\u0040){re.escape(domain)}{end}", re.IGNORECASE)
+
+
+def names_pattern(names: Iterable[str]) -> re.Pattern[str] | None:
+    """Return what finds any of these names as a word of its own; None where none is long enough to be looked for."""
+    known = sorted({name.strip() for name in names if len(name.strip()) >= _SHORTEST_NAME}, key=len, reverse=True)
+    return re.compile(rf"(?<!\w)(?:{'|'.join(map(re.escape, known))})(?!\w)", re.IGNORECASE) if known else None

@@ -2,8 +2,8 @@
 
 1. Hash the file: the same file, read the same way, was imported before? Then nothing changes.
 2. Parse it row by row into staging tables. A file that is no such export ends here, and nothing was changed.
-3. In one transaction: save what is plain in one sweep and the rest cart by cart, look at the purchases again, write
-   the rejected rows beside, remember the file.
+3. In one transaction: strike out who was forgotten, save what is plain in one sweep and the rest cart by cart, look at
+   the purchases again, write the rejected rows beside, remember the file.
 """
 
 import hashlib
@@ -38,7 +38,7 @@ from cartctl.importers.records import (
 from cartctl.importers.rejects import Rejects
 from cartctl.importers.source import open_source
 from cartctl.importers.tiktok import DUPLICATE
-from cartctl.store import carts, events, imports, merging, orders, purchases
+from cartctl.store import carts, events, forgotten, imports, merging, orders, purchases
 from cartctl.store.carts import Saved
 from cartctl.store.database import EngineDatabase
 from cartctl.store.staging import CartRun, OrderRun, Staging, staging
@@ -259,6 +259,7 @@ class _Run:
     def save(self, stage: Staging, connection: Connection, rules: PurchaseRules, *, now: datetime) -> None:
         """Let what was staged take effect."""
         store = self._options.context.store
+        struck = forgotten.strike(connection, store, now=now)
         merging.prepare(connection)
         source = f"carts:{self._source.path.name}"[:80]
         saved, last_cart = merging.plain_carts(connection, store, slack=rules.slack, source=source)
@@ -279,6 +280,8 @@ class _Run:
             self._count("orders", saved)
             affected = purchases.carts_of_orders(connection, store, rows)
             closed += len(purchases.match(connection, affected, rules, now=now))
+        if struck:
+            forgotten.mark(connection, store)
         orders.fill_totals(connection, store, rules)
         affected = purchases.carts_to_look_at(connection, store, after_cart=last_cart, after_order=last_order)
         closed += len(purchases.match(connection, affected, rules, now=now))

@@ -70,7 +70,7 @@ def save(
             # It began somewhere in the slack before its first sign: an order stamped just before it still counts.
             fresh.append((cart, row.generation + 1, cart.updated_at - slack))
         else:
-            if cart.updated_at == row.last_activity_at and fingerprint(cart) != row.fingerprint:
+            if cart.updated_at == row.last_activity_at and _is_newer(cart, row):
                 merged = same_moment([_snapshot(connection, row), cart])
                 cart = replace(merged, created_at=cart.created_at, first_seen_at=cart.first_seen_at)  # noqa: PLW2901
                 people.setdefault(cart.email or "", row.contact_id)
@@ -162,7 +162,7 @@ def _update(
     for cart, row in changed:
         if _is_newer(cart, row):
             newer.append((row.id, cart))
-            columns = _columns(cart, people)
+            columns = _columns(cart, people) | {"erased": row.erased and cart.email is None}
             touched = cart.updated_at > row.last_activity_at or columns["contact_id"] != row.contact_id
             if touched and row.status in (CartStatus.ABANDONED, CartStatus.EXPIRED):
                 back.append(row.id)
@@ -195,7 +195,7 @@ def _first_seen(cart: CartSnapshot) -> datetime:
 def _is_newer(cart: CartSnapshot, row: Row[Any]) -> bool:
     if cart.updated_at != row.last_activity_at:
         return bool(cart.updated_at > row.last_activity_at)
-    return bool(fingerprint(cart) != row.fingerprint)
+    return not row.erased and bool(fingerprint(cart) != row.fingerprint)
 
 
 def _reactivate(connection: Connection, cart_ids: Sequence[int], *, now: datetime) -> None:

@@ -1,6 +1,5 @@
 """Contacts: one row per normalised address, and what the person said about mail."""
 
-import hashlib
 import hmac
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -72,7 +71,7 @@ def lock(connection: Connection, ids: Iterable[int]) -> None:
 
 def email_hash(key: bytes, email_normalised: str) -> str:
     """The keyed hash under which an address is suppressed; it does not tell the address."""
-    return hmac.new(key, email_normalised.encode(), hashlib.sha256).hexdigest()
+    return hmac.digest(key, email_normalised.encode(), "sha256").hex()
 
 
 def suppress(connection: Connection, hash_: str, *, scope: str, reason: str, at: datetime) -> None:

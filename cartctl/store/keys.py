@@ -24,6 +24,11 @@ def key(connection: Connection, name: str, *, now: datetime) -> str:
     return found
 
 
+def known(connection: Connection, name: str) -> str | None:
+    """Return the key called `name`, if it was ever needed."""
+    return _value(connection, name)
+
+
 def mark_rehearsal(connection: Connection, *, now: datetime) -> None:
     """Note for ever that this database was written under a clock that was set by hand."""
     _set_once(connection, _REHEARSAL, "yes", now)

@@ -72,7 +72,7 @@ WHERE keys.plain
                   WHERE later.store = :store AND later.external_id = cart.external_id
                     AND later.generation > known.generation)
   AND known.last_activity_at = cart.updated_at
-  AND known.fingerprint = CAST(cart.digest + keys.contents AS TEXT)
+  AND (known.erased OR known.fingerprint = CAST(cart.digest + keys.contents AS TEXT))
   AND (orders.id IS NULL OR cart.updated_at <= orders.placed_at + :slack)
   AND (known.generation > 1 OR (
     (cart.created_at IS NULL OR known.created_at <= cart.created_at)

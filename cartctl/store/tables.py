@@ -92,6 +92,8 @@ carts = Table(
     Column("order_id", ForeignKey("orders.id")),
     # Of all carts that one order closed, exactly one is credited with its money.
     Column("credited", Boolean, nullable=False, server_default=text("false")),
+    # What says whose it was is gone, and no file that shows this state of it, or an older one, brings it back.
+    Column("erased", Boolean, nullable=False, server_default=text("false")),
     UniqueConstraint("store", "external_id", "generation"),
 )
 Index(
@@ -105,6 +107,7 @@ Index(
     info={"where": "awaits_enrollment"},
 )
 Index("ix_carts_contact", carts.c.contact_id)
+Index("ix_carts_erased", carts.c.store, carts.c.external_id, info={"where": "erased"})
 for _column in (carts.c.phone, carts.c.checkout_token, carts.c.cart_token):
     Index(f"ix_carts_{_column.name}", _column, info={"where": f"{_column.name} <> ''"})
 for _name, _column in (("order", carts.c.order_id), ("first_abandoned", carts.c.first_abandoned_at)):
@@ -159,9 +162,11 @@ orders = Table(
     Column("placed_at", UtcTime, nullable=False),
     Column("updated_at", UtcTime),
     Column("imported_at", UtcTime, nullable=False),
+    Column("erased", Boolean, nullable=False, server_default=text("false")),  # as of carts, but for good
     UniqueConstraint("store", "external_id"),
 )
 Index("ix_orders_contact", orders.c.contact_id)
+Index("ix_orders_erased", orders.c.store, orders.c.external_id, info={"where": "erased"})
 Index("ix_orders_untold", orders.c.store, orders.c.cart_ref, info={"where": "NOT total_given"})
 for _column in (orders.c.phone, orders.c.cart_ref, orders.c.checkout_token, orders.c.cart_token):
     Index(f"ix_orders_{_column.name}", _column, info={"where": f"{_column.name} <> ''"})
@@ -184,6 +189,7 @@ enrollments = Table(
     CheckConstraint("status IN ('live', 'suspended', 'finished', 'cancelled')", name="status"),
 )
 Index("ix_enrollments_cart", enrollments.c.cart_id)
+Index("ix_enrollments_contact", enrollments.c.contact_id)
 Index(
     "uq_enrollments_one_live",
     enrollments.c.contact_id,
@@ -241,6 +247,7 @@ Index(
     info={"where": "state IN ('scheduled', 'claimed', 'sending')"},
 )
 
+Index("ix_messages_contact", messages.c.contact_id)
 Index("ix_messages_receipt", messages.c.receipt, info={"where": "receipt <> ''"})
 
 message_transitions = Table(

@@ -1,4 +1,4 @@
-"""Brakes, order feeds, test mail, forgotten people, the inputs of decisions, and what the web endpoint takes in."""
+"""Brakes, order feeds, test mail, people forgotten and erased, the inputs of decisions, the web endpoint's intake."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -14,8 +14,14 @@ _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 def upgrade() -> None:
     for table in ("enrollments", "messages"):
         op.add_column(table, sa.Column("is_test", sa.Boolean(), server_default=sa.text("false"), nullable=False))
+        op.create_index(f"ix_{table}_contact", table, ["contact_id"])
     op.add_column("message_transitions", sa.Column("facts", sa.Text(), server_default="", nullable=False))
     op.add_column("events", sa.Column("scanner_score", sa.Integer(), nullable=True))
+    for table in ("carts", "orders"):
+        op.add_column(table, sa.Column("erased", sa.Boolean(), server_default=sa.text("false"), nullable=False))
+        where = sa.text("erased")
+        columns = ["store", "external_id"]
+        op.create_index(f"ix_{table}_erased", table, columns, postgresql_where=where, sqlite_where=where)
     op.create_table(
         "brakes",
         sa.Column("kind", sa.String(length=20), nullable=False),

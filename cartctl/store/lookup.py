@@ -1,0 +1,68 @@
+"""Finding what a person asks for by name: a cart by its id, a shopper by the address; or what was probably meant."""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Row, or_, select
+
+from cartctl.domain.identity import mask_email, normalise_email, without_addresses
+from cartctl.store.tables import carts, contacts
+
+_CANDIDATES = 20_000
+"""More names are not compared: this is for a person who waits."""
+_SHOWN = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Every generation of the carts, oldest first; of an address: all carts of that shopper. `contact_ids`: whose."""
+
+    carts: tuple[Row[Any], ...] = ()
+    contact_ids: tuple[int, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.carts or self.contact_ids)
+
+
+def find(connection: Connection, name: str) -> Found:
+    """Return the cart with this id, in whichever store, else what is known of this e-mail address."""
+    by_id = connection.execute(_carts().where(carts.c.external_id == name.strip())).all()
+    if by_id:
+        return Found(tuple(by_id), tuple(sorted({row.contact_id for row in by_id if row.contact_id})))
+    email = normalise_email(name)
+    contact = connection.execute(select(contacts.c.id).where(contacts.c.email_normalised == email)).scalar()
+    if contact is None:
+        return Found()
+    return Found(tuple(connection.execute(_carts().where(carts.c.contact_id == contact)).all()), (contact,))
+
+
+def nearest(connection: Connection, name: str) -> list[str]:
+    """Return what is spelt most like `name`, addresses masked, each with a cart of that shopper."""
+    if "@" not in name:
+        ids = connection.execute(
+            select(carts.c.external_id).where(_alike(carts.c.external_id, name)).limit(_CANDIDATES)
+        )
+        return [without_addresses(id_) for id_ in _close(name.strip(), ids.scalars())]
+    email = normalise_email(name)
+    emails = select(contacts.c.email_normalised).where(_alike(contacts.c.email_normalised, email)).limit(_CANDIDATES)
+    shown: list[str] = []
+    for close in _close(email, connection.execute(emails).scalars()):
+        cart = _carts().join(contacts, contacts.c.id == carts.c.contact_id).where(contacts.c.email_normalised == close)
+        row = connection.execute(cart.order_by(None).order_by(carts.c.id.desc()).limit(1)).first()
+        shown.append(f"{mask_email(close)} (cart {without_addresses(row.external_id)})" if row else mask_email(close))
+    return shown
+
+
+def _carts() -> Any:
+    return select(carts).order_by(carts.c.store, carts.c.external_id, carts.c.generation)
+
+
+def _alike(column: Any, name: str) -> Any:
+    """What begins or ends alike: enough to compare, and far from all."""
+    return or_(column.startswith(name[:2], autoescape=True), column.endswith(name[-4:], autoescape=True))
+
+
+def _close(name: str, known: Iterable[str]) -> list[str]:
+    return difflib.get_close_matches(name, sorted(set(known)), n=_SHOWN, cutoff=0.6)
