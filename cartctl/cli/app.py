@@ -21,6 +21,7 @@ from cartctl.cli import (
     sequences,
     setup,
     status,
+    suppressing,
     tiktok,
 )
 from cartctl.cli.options import LogFormat, Verbose
@@ -67,6 +68,7 @@ app.add_typer(messages.app, name="messages")
 app.command("report")(reporting.report)
 app.add_typer(sequences.app, name="sequences")
 app.add_typer(contacts.app, name="contact")
+app.add_typer(suppressing.app, name="suppress")
 app.add_typer(database.app, name="db")
 
 command = typer.main.get_command(app)
