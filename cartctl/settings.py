@@ -9,9 +9,11 @@ from urllib.parse import urlsplit
 import msgspec
 
 from cartctl.domain.money import check_currency
-from cartctl.domain.times import QuietHours, parse_duration, zone_named
+from cartctl.domain.times import QuietHours, format_duration, parse_duration, zone_named
 
 MAX_STORE_NAME = 60
+SHORTEST_RETENTION = timedelta(days=30)
+"""Until then a cart that is touched again is the same cart."""
 
 
 class Secret:
@@ -97,6 +99,10 @@ class ReportSettings(_Section, frozen=True):
     attribution_window: Duration = _hours(days=5)
 
 
+class RetentionSettings(_Section, frozen=True):
+    personal_data: Duration | None = None
+
+
 class SendgridSettings(_Section, frozen=True):
     api_key: Secret = Secret("")
     host: str = "https://api.sendgrid.com"
@@ -177,6 +183,7 @@ class Settings(_Section, frozen=True):
     sending: Sending = Sending()
     consent: ConsentSettings = ConsentSettings()
     report: ReportSettings = ReportSettings()
+    retention: RetentionSettings = RetentionSettings()
     sendgrid: SendgridSettings = SendgridSettings()
     resend: ResendSettings = ResendSettings()
     smtp: SmtpSettings = SmtpSettings()
@@ -230,6 +237,12 @@ def wrong_values(settings: Settings) -> typing.Iterator[tuple[str, str]]:
                 f"{sending.timeout.total_seconds():g} s is not below half of sending.lease "
                 f"({sending.lease.total_seconds():g} s): a slow answer would find its message taken by another run"
             ),
+        )
+    if (kept := settings.retention.personal_data) is not None and kept < SHORTEST_RETENTION:
+        shortest = format_duration(SHORTEST_RETENTION)
+        yield (
+            "retention.personal_data",
+            f"{format_duration(kept)} is less than {shortest}: it may still be at work",
         )
     if not settings.base_url.startswith(("http://", "https://")):
         yield "base_url", f'"{settings.base_url}" is no URL (https://mail.example.com is)'

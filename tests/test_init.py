@@ -13,7 +13,7 @@ from tests.shop import Cli
 
 EXAMPLES = {
     *("from", "postal_address", "base_url", "reply_to", "templates", "sending.quiet_hours"),
-    *("sending.rate_per_second", "sendgrid.ca_file"),
+    *("sending.rate_per_second", "retention.personal_data", "sendgrid.ca_file"),
     *("resend.ca_file", "smtp.host", "smtp.port", "smtp.username", "smtp.ca_file"),
     *("metrics.textfile", "healthcheck.url", "doctor.nameserver"),
     *("tiktok.app_key", "coupons", "mappings", "stores"),

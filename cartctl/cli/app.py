@@ -17,6 +17,7 @@ from cartctl.cli import (
     importing,
     inbox,
     messages,
+    purging,
     reporting,
     sequences,
     setup,
@@ -69,6 +70,7 @@ app.command("report")(reporting.report)
 app.add_typer(sequences.app, name="sequences")
 app.add_typer(contacts.app, name="contact")
 app.add_typer(suppressing.app, name="suppress")
+app.command("purge")(purging.purge)
 app.add_typer(database.app, name="db")
 
 command = typer.main.get_command(app)

@@ -54,6 +54,9 @@ transport = "outbox"
 # recovery_window = "14d"
 # attribution_window = "5d"
 
+[retention]
+# personal_data = "730d"                     # off unless set: cartctl purge erases who was not heard of for so long
+
 [sendgrid]
 # host = "https://api.sendgrid.com"          # https://api.eu.sendgrid.com for EU subusers
 # sandbox = false
