@@ -1,13 +1,18 @@
-"""`cartctl db`: the schema."""
+"""`cartctl db`: the schema, and a backup."""
+
+from pathlib import Path
+from typing import Annotated
 
 import typer
 
-from cartctl.cli.options import AsJson, Verbose, state_of
-from cartctl.cli.session import print_json
-from cartctl.store import schema
+from cartctl.cli.options import AsJson, At, Verbose, state_of
+from cartctl.cli.session import clock, print_json, read_at
+from cartctl.errors import UsageError
+from cartctl.jobs import restored as restored_job
+from cartctl.store import backups, schema
 from cartctl.store.database import EngineDatabase, connect
 
-app = typer.Typer(help="The database: its schema.", no_args_is_help=True)
+app = typer.Typer(help="The database: its schema, and a backup.", no_args_is_help=True)
 
 
 @app.command()
@@ -41,3 +46,48 @@ def status(ctx: typer.Context, as_json: AsJson = False) -> None:
         print_json({"revision": found, "needed": schema.HEAD})
     else:
         typer.echo(f"schema {found or 'none (empty database)'}, needed {schema.HEAD}")
+
+
+@app.command()
+def backup(
+    ctx: typer.Context,
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Where to write it.")],
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    verbose: Verbose = False,
+) -> None:
+    """Copy a SQLite database while others use it. For PostgreSQL: say how its own program does it."""
+    state = state_of(ctx, verbose=verbose)
+    if state.loaded.database_is_missing:
+        raise UsageError("db backup: there is no database yet")
+    database = EngineDatabase(connect(state.loaded.database_url))
+    try:
+        url = database.engine.url
+        if url.get_backend_name() != "sqlite":
+            raise UsageError(
+                f"db backup: PostgreSQL backs itself up; nothing was written. Run: {backups.pg_dump(url, file)}"
+            )
+        if not url.database or url.database == ":memory:":
+            raise UsageError("db backup: the database is in memory, and gone when cartctl ends")
+        if file.exists() and file.samefile(url.database):
+            raise UsageError(f"{file} is the database itself: name another file")
+        with database.read() as connection:
+            schema.revision(connection)
+        size = backups.backup(database.engine, file, force=force, now=clock(None)())
+    finally:
+        database.close()
+    state.say(f"{file}: {size} bytes, checked. It holds personal data: keep it as safe as the database")
+
+
+@app.command()
+def restored(ctx: typer.Context, at: At = None, as_json: AsJson = False) -> None:
+    """Say that this database was restored: nothing that may have been sent since the backup is sent again.
+
+    The first run-due on a copy that `db backup` made does this by itself.
+    """
+    moment = read_at(at)
+    with state_of(ctx).database(at=moment) as database:
+        called_off = restored_job.settle(database, now=moment or clock(None)())
+    if as_json:
+        print_json({"called_off": called_off})
+    else:
+        typer.echo(restored_job.told(called_off))

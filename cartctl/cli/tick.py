@@ -12,7 +12,7 @@ from cartctl.cli.session import State, clock, complain, print_json
 from cartctl.cli.watch import Watch
 from cartctl.domain.identity import mask_email
 from cartctl.errors import LockHeldError
-from cartctl.jobs import run_due
+from cartctl.jobs import restored, run_due
 from cartctl.jobs.rules import Clock
 from cartctl.jobs.run_due import RunResult
 from cartctl.jobs.sending import Note, SendJob
@@ -71,6 +71,8 @@ def _tick(
         watch.started()
         wiring.refuse_rehearsal(state.loaded, real)
         with real.dry_run() if dry_run else nullcontext(real) as database:
+            if news := restored.settle_if_copied(database, now=now()):
+                complain(news)
             pretend = Pretend() if dry_run else None
             equip = wiring.equip(state.loaded, rules, now, transport=pretend)
 

@@ -16,7 +16,7 @@ from cartctl.domain.messages import RESUMABLE
 from cartctl.domain.sequences import CART_ABANDONED, Sequence
 from cartctl.jobs.rules import Clock, Rules
 from cartctl.jobs.steps import schedule_next
-from cartctl.store import carts, enrollments
+from cartctl.store import carts, enrollments, keys
 from cartctl.store.database import Database
 
 CHUNK = 1000
@@ -72,9 +72,11 @@ def _enroll_chunk(database: Database, rules: Rules, now: datetime, result: Detec
             return False
     with database.write(carts="change") as connection:
         rows = carts.awaiting_enrollment(connection, limit=CHUNK)
+        since = keys.restored_since(connection)  # who was left behind before may have had their mails
+        fresh = [row for row in rows if since is None or row.abandoned_at >= since]
         for sequence in rules.sequences.values():
             if sequence.trigger == CART_ABANDONED:
-                _enroll(connection, sequence, rows, rules, now, result)
+                _enroll(connection, sequence, fresh, rules, now, result)
         carts.enrollment_done(connection, [row.id for row in rows])
     return len(rows) == CHUNK
 

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cartctl.domain.identity import address_pattern
+from cartctl.store import backups
+from cartctl.store.backups import SQLITE
 
 _CHUNK = 1 << 20
 _OVERLAP = 1000
@@ -30,7 +32,7 @@ def holding(address: str, folders: Iterable[Path]) -> list[Path]:
     found: dict[Path, Path] = {}
     for folder in folders:
         for path in _files(folder):
-            if path.resolve() not in found and _holds(path, wanted):
+            if path.resolve() not in found and _holds(path, address, wanted):
                 found[path.resolve()] = path
     return sorted(found.values())
 
@@ -55,11 +57,14 @@ def _files(folder: Path) -> Iterator[Path]:
     yield from (path for path in paths if path.is_file())
 
 
-def _holds(path: Path, wanted: re.Pattern[str]) -> bool:
+def _holds(path: Path, address: str, wanted: re.Pattern[str]) -> bool:
     if wanted.search(path.name):
         return True
     try:
         with path.open("rb") as plain:
+            if plain.read(len(SQLITE)) == SQLITE:
+                return backups.has_contact(path, address)
+            plain.seek(0)
             if path.suffix.lower() == ".gz":
                 with gzip.open(plain) as stream:
                     return _in_stream(stream, wanted)  # type: ignore[arg-type] # GzipFile reads bytes

@@ -1,9 +1,9 @@
-"""Facts about the database itself: is it a rehearsal, and the keys it signs and hashes with."""
+"""Facts about the database itself: is it a rehearsal or a restored backup, and the keys it signs and hashes with."""
 
 import secrets
 from datetime import datetime
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, delete, select
 
 from cartctl.store.sql import insert_missing
 from cartctl.store.tables import marks
@@ -11,7 +11,9 @@ from cartctl.store.tables import marks
 SIGNING = "signing-key"
 HASHING = "hashing-key"
 """Never rotates: with another key no suppression would be found again."""
-_REHEARSAL = "rehearsal"
+_REHEARSAL, _RESTORED = "rehearsal", "restored"
+BACKUP = "backup"
+"""Stands in copies alone: whoever opens one as its database has restored it."""
 
 
 def key(connection: Connection, name: str, *, now: datetime) -> str:
@@ -36,6 +38,25 @@ def mark_rehearsal(connection: Connection, *, now: datetime) -> None:
 
 def is_rehearsal(connection: Connection) -> bool:
     return _value(connection, _REHEARSAL) is not None
+
+
+def backup_since(connection: Connection) -> datetime | None:
+    """Return when this database was copied, if it is a copy that nothing has been sent from yet."""
+    return _at(connection, BACKUP)
+
+
+def mark_restored(connection: Connection, *, now: datetime) -> None:
+    """Note that what was sent before `now` may be unknown here."""
+    connection.execute(delete(marks).where(marks.c.name.in_((BACKUP, _RESTORED))))
+    _set_once(connection, _RESTORED, "yes", now)
+
+
+def restored_since(connection: Connection) -> datetime | None:
+    return _at(connection, _RESTORED)
+
+
+def _at(connection: Connection, name: str) -> datetime | None:
+    return connection.execute(select(marks.c.at).where(marks.c.name == name)).scalar()
 
 
 def _value(connection: Connection, name: str) -> str | None:

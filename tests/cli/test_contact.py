@@ -344,13 +344,14 @@ def test_the_files_that_still_hold_the_address_are_listed(shop: Shop) -> None:
     (done / "long.txt").write_text("-" * ((1 << 20) - 5) + f" {ANNA}", encoding="utf-8")
     (done / "broken.gz").write_bytes(b"\x1f\x8bno")
     (done / "others.csv").write_text("email\njoanna@example.com\nanna@example.com.au\n", encoding="utf-8")
+    shop.cli("db", "backup", "backup.db")
     elsewhere = Path("a/b/elsewhere")
     elsewhere.mkdir(parents=True)
     (elsewhere / f"{ANNA}.txt").touch()
     outcome = shop.cli("contact", "forget", ANNA, "--look-in", elsewhere)
     listed = {line.strip() for line in outcome.out.splitlines() if line.startswith("  ")}
     assert listed == {
-        *("carts-1.csv", "carts-1.rejects.csv", "a/b/elsewhere/anna@example.com.txt"),
+        *("backup.db", "carts-1.csv", "carts-1.rejects.csv", "a/b/elsewhere/anna@example.com.txt"),
         *(f"inbox/done/{name}" for name in ("mail.eml", "quoted.eml", "old.csv.gz", "wide.csv", "escaped.jsonl")),
         "inbox/done/long.txt",
         f"outbox/{next(mail.path.name for mail in shop.mails if mail.to == ANNA)}",

@@ -1,0 +1,43 @@
+"""A database that was restored from a backup knows nothing of what was sent since; none of that may be sent again.
+
+So sequences in which something was due by then are called off, and carts that were left behind before then are not
+written to (`detect`): both may have had their mails.
+"""
+
+from datetime import datetime
+
+from sqlalchemy import select
+
+from cartctl.domain.messages import OPEN
+from cartctl.store import enrollments, keys
+from cartctl.store.database import Database
+from cartctl.store.tables import messages
+
+REASON = "restored"
+
+
+def settle_if_copied(database: Database, *, now: datetime) -> str:
+    """Do it where this database is a copy that `db backup` made; return what to tell, "" for nothing."""
+    with database.read() as connection:
+        since = keys.backup_since(connection)
+    if since is None:
+        return ""
+    return f"this database is the backup of {since:%Y-%m-%d %H:%M} UTC. {told(settle(database, now=now))}"
+
+
+def settle(database: Database, *, now: datetime) -> int:
+    """Call off what was due by `now`; return how many sequences of shoppers that stopped."""
+    with database.write(carts="change") as connection:
+        open_states = sorted(state.value for state in OPEN)
+        due = select(messages.c.enrollment_id).where(messages.c.state.in_(open_states), messages.c.due_at <= now)
+        ids = sorted(connection.execute(due).scalars())
+        enrollments.stop(connection, ids, reason=REASON, at=now)
+        keys.mark_restored(connection, now=now)
+    return len(ids)
+
+
+def told(called_off: int) -> str:
+    return (
+        f"What may have been sent since the backup is not sent again: {called_off} sequences were called off, and "
+        "carts left behind before now are not written to"
+    )
