@@ -88,6 +88,9 @@ class QuietHours:
                     return cls(start, end)
         raise ValueError(f'"{text}" is no window of hours (22:00-08:00 is)')
 
+    def __str__(self) -> str:
+        return f"{self.start:%H:%M}-{self.end:%H:%M}"
+
     def holds(self, instant: datetime, zone: tzinfo) -> bool:
         """Say whether the wall clock in `zone` stands inside the window: the start belongs to it, the end does not."""
         wall = instant.astimezone(zone).time()

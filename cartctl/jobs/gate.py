@@ -15,6 +15,7 @@ from cartctl.domain.carts import CartStatus, Consent
 from cartctl.domain.decide import Cancel, Candidate, Decision, Later, Send, decide
 from cartctl.domain.money import Money
 from cartctl.jobs import coupon_codes
+from cartctl.jobs.facts import keep_facts
 from cartctl.jobs.rules import Rules
 from cartctl.store import contacts, enrollments, messages, purchases
 
@@ -26,6 +27,8 @@ class Verdict:
     message: Row[Any]
     decision: Decision
     coupon_code: str
+    facts: str = ""
+    """What it was judged by: see `jobs.facts`."""
 
 
 def judge(
@@ -62,7 +65,8 @@ def judge(
             if row.contact_id in written_to:
                 decision = Later(now + timedelta(seconds=1), "one-per-run")
             written_to.add(row.contact_id)
-        yield Verdict(row, decision, facts[row.id].coupon_code or "")
+        known = facts[row.id]
+        yield Verdict(row, decision, known.coupon_code or "", keep_facts(known, decision, now=now, rules=rules))
 
 
 def _facts(

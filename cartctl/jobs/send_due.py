@@ -206,7 +206,7 @@ class _Loop:
         if faulty:
             with self.job.database.write() as connection:
                 held = [row.id for row in messages.still_held(connection, faulty, S.CLAIMED)]
-                again = {"attempt_at": now + TEMPLATE_RETRY}
+                again: dict[str, Any] = {"attempt_at": now + TEMPLATE_RETRY}
                 messages.move(connection, held, S.CLAIMED, S.SCHEDULED, at=now, reason="template", **again)
         if ready:
             self.job.at("after-render")

@@ -261,7 +261,7 @@ def _gate(
                 "coupon": verdict.coupon_code,
                 "lease_until": now + job.rules.lease,
             }
-            sending.append(Change(id=one.row.id, to_state=S.SENDING, values=values))
+            sending.append(Change(id=one.row.id, to_state=S.SENDING, values=values, facts=verdict.facts))
             turned.cleared.append(one)
         else:
             turned.turned_away.append((one, verdict))
@@ -274,7 +274,7 @@ def _unless_asked_too_late(verdict: Verdict, transport: Transport, now: datetime
     since, asked = verdict.message.sent_at, verdict.message.transport
     if since is None or (asked == transport.name and may_ask_again(asked, since, now)):
         return verdict
-    return Verdict(verdict.message, Skip("asked-too-late"), verdict.coupon_code)
+    return replace(verdict, decision=Skip("asked-too-late"))
 
 
 def _turn_away(connection: Connection, job: SendJob, verdicts: Sequence[Verdict], *, now: datetime) -> None:
@@ -282,21 +282,23 @@ def _turn_away(connection: Connection, job: SendJob, verdicts: Sequence[Verdict]
     later: list[Change] = []
     over: list[tuple[MessageState, str, Row[Any]]] = []
     stopped: dict[str, list[int]] = {}
+    facts = {verdict.message.id: verdict.facts for verdict in verdicts}
     for verdict in verdicts:
         row = verdict.message
         match verdict.decision:
             case Later(until, reason):
                 values = FREE | {"due_at": until, "attempt_at": until}
-                later.append(Change(id=row.id, to_state=S.SCHEDULED, reason=reason, values=values))
+                later.append(Change(id=row.id, to_state=S.SCHEDULED, reason=reason, values=values, facts=verdict.facts))
             case Skip(reason):
                 over.append((S.SKIPPED if row.sent_at is None else S.UNKNOWN, reason, row))
             case Cancel(reason):
+                over.append((S.CANCELLED if row.sent_at is None else S.UNKNOWN, reason, row))
                 stopped.setdefault(reason, []).append(row.enrollment_id)
     messages.move_each(connection, S.CLAIMED, later, at=now)
     key: Callable[[tuple[MessageState, str, Row[Any]]], tuple[str, str]] = lambda each: each[:2]  # noqa: E731
     for (state, reason), group in groupby(sorted(over, key=key), key):
         ids = [row.id for _, _, row in group]
-        messages.move(connection, ids, S.CLAIMED, MessageState(state), at=now, reason=reason)
+        messages.move(connection, ids, S.CLAIMED, MessageState(state), at=now, reason=reason, facts=facts)
     for reason, enrollment_ids in stopped.items():
         enrollments.stop(connection, enrollment_ids, reason=reason, at=now)
     schedule_next(connection, [row.enrollment_id for _, _, row in over], job.rules, now=now)

@@ -102,11 +102,12 @@ def move(
     at: datetime,
     reason: str = "",
     expired_at: datetime | None = None,
+    facts: Mapping[int, str] | None = None,
     **values: Any,
 ) -> list[int]:
     """Compare-and-set the state of messages; return the ids that were indeed in `from_state`.
 
-    `expired_at`: only where the lease ran out before it.
+    `expired_at`: only where the lease ran out before it. `facts`: by message, what whoever decided it knew.
     """
     assert to_state in TRANSITIONS[from_state], (from_state, to_state)
     if to_state not in LEASED:
@@ -121,7 +122,8 @@ def move(
             statement.values(state=to_state.value, reason=reason, **values).returning(messages.c.id)
         )
         moved += [id_ for (id_,) in changed]
-    _record(connection, [(id_, reason) for id_ in moved], from_state.value, to_state, at)
+    known = facts or {}
+    _record(connection, [(id_, reason, known.get(id_, "")) for id_ in moved], from_state.value, to_state, at)
     return moved
 
 
@@ -133,6 +135,8 @@ class Change:
     to_state: MessageState
     reason: str = ""
     values: Mapping[str, Any] = field(default_factory=dict)
+    facts: str = ""
+    """What whoever decided it knew: JSON, see `jobs.facts`."""
 
 
 def move_each(connection: Connection, from_state: MessageState, changes: Sequence[Change], *, at: datetime) -> None:
@@ -153,7 +157,7 @@ def move_each(connection: Connection, from_state: MessageState, changes: Sequenc
         ],
     )
     for to_state in MessageState:
-        group = [(change.id, change.reason) for change in changes if change.to_state == to_state]
+        group = [(change.id, change.reason, change.facts) for change in changes if change.to_state == to_state]
         _record(connection, group, from_state.value, to_state, at)
 
 
@@ -164,16 +168,28 @@ def _update_each(from_state: MessageState, names: tuple[str, ...]) -> Update:
 
 
 def _record(
-    connection: Connection, changes: Sequence[tuple[int, str]], from_state: str, to_state: MessageState, at: datetime
+    connection: Connection,
+    changes: Sequence[tuple[int, str, str]],
+    from_state: str,
+    to_state: MessageState,
+    at: datetime,
 ) -> None:
+    """Write down transitions: (message, reason, facts)."""
     if changes and to_state in (S.SKIPPED, S.CANCELLED):
-        coupons.release(connection, [id_ for id_, _ in changes])
+        coupons.release(connection, [id_ for id_, _, _ in changes])
     if changes:
         connection.execute(
             _INSERT_TRANSITION,
             [
-                {"message_id": id_, "at": at, "from_state": from_state, "to_state": to_state.value, "reason": reason}
-                for id_, reason in changes
+                {
+                    "message_id": id_,
+                    "at": at,
+                    "from_state": from_state,
+                    "to_state": to_state.value,
+                    "reason": reason,
+                    "facts": facts,
+                }
+                for id_, reason, facts in changes
             ],
         )
 
@@ -208,7 +224,7 @@ def schedule(connection: Connection, planned: Sequence[Planned], *, at: datetime
             for plan in fresh
         ]
         made = connection.execute(_INSERT_MESSAGE, rows).all()
-        _record(connection, [(id_, reason) for id_, reason in made], "", S.SCHEDULED, at)
+        _record(connection, [(id_, reason, "") for id_, reason in made], "", S.SCHEDULED, at)
     for plan in planned:
         if id_ := known.get((plan.enrollment_id, plan.step)):
             values: dict[str, Any] = {"due_at": plan.due_at, "attempt_at": plan.due_at, "attempts": 0}
