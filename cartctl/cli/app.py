@@ -7,11 +7,13 @@ import typer
 
 from cartctl import __version__
 from cartctl.cli import (
+    coming,
     contacts,
     database,
     demo,
     detecting,
     doctor,
+    explaining,
     feedback,
     formats,
     importing,
@@ -65,6 +67,9 @@ app.command("detect")(detecting.detect)
 app.command("run-due")(detecting.run_due)
 app.command("status")(status.status)
 app.command("doctor")(doctor.doctor)
+app.command("plan")(coming.plan)
+app.command("simulate")(coming.simulate)
+app.command("explain")(explaining.explain)
 app.add_typer(messages.app, name="messages")
 app.command("report")(reporting.report)
 app.add_typer(sequences.app, name="sequences")

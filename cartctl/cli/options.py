@@ -12,6 +12,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print the result as JSON."
 LogFormat = Annotated[
     Format | None, typer.Option("--log-format", help="How the log on standard error is written; else log.format.")
 ]
+ShowAddresses = Annotated[bool, typer.Option("--show-addresses", help="Whole addresses.")]
 At = Annotated[
     str | None,
     typer.Option(metavar="TIME", help="Rehearse: act as if it were this time (2026-11-22T10:30:00+01:00)."),

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,7 +15,7 @@ from typing import Any
 
 from cartctl import config
 from cartctl.cli.logs import LOG, Format
-from cartctl.domain.times import YEARS, NoOffsetError, parse_instant
+from cartctl.domain.times import YEARS, NoOffsetError, parse_duration, parse_instant
 from cartctl.errors import LockHeldError, UsageError
 from cartctl.store import schema
 from cartctl.store.database import EngineDatabase, open_database
@@ -107,16 +107,30 @@ class State:
 
 def read_at(text: str | None) -> datetime | None:
     """Read `--at`; it must carry its offset."""
-    if text is None:
-        return None
+    return None if text is None else read_time(text, "--at")
+
+
+def read_time(text: str, option: str) -> datetime:
+    """Read the time that an option names; it must carry its offset."""
     try:
         found = parse_instant(text)
     except NoOffsetError as error:
-        raise UsageError(f"--at: {error}: append one, such as Z or +01:00") from None
+        raise UsageError(f"{option}: {error}: append one, such as Z or +01:00") from None
     except ValueError as error:
-        raise UsageError(f"--at: {error}") from None
+        raise UsageError(f"{option}: {error}") from None
     if found.year not in YEARS:
-        raise UsageError(f'--at: "{text}" is absurd (the years from {YEARS[0]} to {YEARS[-1]} are not)')
+        raise UsageError(f'{option}: "{text}" is absurd (the years from {YEARS[0]} to {YEARS[-1]} are not)')
+    return found
+
+
+def read_duration(text: str, option: str) -> timedelta:
+    """Read how long an option says: more than nothing."""
+    try:
+        found = parse_duration(text)
+    except ValueError as error:
+        raise UsageError(f"{option}: {error}") from None
+    if not found:
+        raise UsageError(f"{option}: {text} is no time at all (5m and 48h are)")
     return found
 
 
@@ -135,3 +149,17 @@ def complain(text: str) -> None:
 
 def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def print_json_with(head: dict[str, Any], name: str, items: Iterable[dict[str, Any]]) -> None:
+    """Print `head` with a list added to it as `name`, one item a line as it comes: it need not fit into memory."""
+    print(json.dumps(head, indent=2, ensure_ascii=False).removesuffix("\n}"), end=f',\n  "{name}": [')
+    between = "\n"
+    for item in items:
+        print(f"{between}    {json.dumps(item, ensure_ascii=False)}", end="")
+        between = ",\n"
+    print("]\n}" if between == "\n" else "\n  ]\n}")
+
+
+def show_time(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%d %H:%M} UTC"

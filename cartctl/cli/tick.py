@@ -16,7 +16,6 @@ from cartctl.jobs import restored, run_due
 from cartctl.jobs.rules import Clock
 from cartctl.jobs.run_due import RunResult
 from cartctl.jobs.sending import Note, SendJob
-from cartctl.mail.message import Accepted, Answer, OutgoingMessage
 
 
 def tick(
@@ -73,7 +72,8 @@ def _tick(
         with real.dry_run() if dry_run else nullcontext(real) as database:
             if news := restored.settle_if_copied(database, now=now()):
                 complain(news)
-            pretend = Pretend() if dry_run else None
+            settings = state.loaded.settings
+            pretend = wiring.pretend(settings) if dry_run else None
             equip = wiring.equip(state.loaded, rules, now, transport=pretend)
 
             def on_note(note: Note) -> None:
@@ -90,9 +90,9 @@ def _tick(
                     rules=rules,
                     clock=now,
                     equip=equip,
-                    concurrency=state.loaded.settings.sending.concurrency,
+                    concurrency=settings.sending.concurrency,
                     pause=time.sleep,
-                    rate_per_second=state.loaded.settings.sending.rate_per_second,
+                    rate_per_second=settings.sending.rate_per_second,
                     limit=limit,
                     on_note=on_note,
                     at=failpoint(os.environ),
@@ -111,16 +111,6 @@ def _tick(
     else:
         state.say("\n".join([*lines, _summary(result, dry_run=False)]))
     return 1 if result.has_problems else 0
-
-
-class Pretend:
-    """The transport of a dry run: accepts everything, carries nothing."""
-
-    name = "dry-run"
-    delivers = False
-
-    def send(self, message: OutgoingMessage) -> Answer:
-        return Accepted("")
 
 
 def _line(note: Note, *, dry_run: bool, show_address: bool) -> str:

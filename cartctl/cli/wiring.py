@@ -20,6 +20,7 @@ from cartctl.importers.tiktok_signature import App
 from cartctl.jobs.rules import Clock, Rules, StoreFacts
 from cartctl.jobs.sending import Equipment
 from cartctl.mail.message import Transport, split_address
+from cartctl.mail.pretend import Pretend
 from cartctl.mail.templates import load_sequences
 from cartctl.settings import ResendSettings, SendgridSettings, Settings, SmtpSettings
 from cartctl.store import keys
@@ -211,6 +212,17 @@ def _keys(loaded: Loaded, database: Database, now: datetime) -> tuple[tuple[str,
         hashing = keys.key(connection, keys.HASHING, now=now).encode()
         signing = loaded.secret_keys or (keys.key(connection, keys.SIGNING, now=now),)
     return signing, hashing
+
+
+def pretend(settings: Settings) -> Transport:
+    """Return what stands for the configured transport where nothing may leave."""
+    return Pretend(settings.transport, delivers(settings))
+
+
+def hashing_key(database: Database) -> bytes:
+    """Return the key under which addresses are suppressed; without one nobody was ever suppressed."""
+    with database.read() as connection:
+        return (keys.known(connection, keys.HASHING) or "").encode()
 
 
 def make_transport(loaded: Loaded, hashing_key_: bytes) -> Transport:

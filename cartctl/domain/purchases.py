@@ -116,6 +116,33 @@ def _is_shopper(purchase: Purchase, cart: CartIdentity) -> bool:
     )
 
 
+def matched_by(purchase: Purchase, cart: CartIdentity) -> tuple[str, ...]:
+    """Name what the two have in common, in words for people. Not empty: the order names the cart, or its shopper."""
+    links = (
+        ("cart id", _same(purchase.cart_ref, cart.external_id)),
+        ("checkout token", _same(purchase.checkout_token, cart.checkout_token)),
+        ("cart token", _same(purchase.cart_token, cart.cart_token)),
+        ("e-mail", _same(purchase.contact_id, cart.contact_id)),
+        ("phone", _same(purchase.phone, cart.phone)),
+        ("a former checkout token", ("checkout_token", purchase.checkout_token) in cart.former),
+        ("a former cart token", ("cart_token", purchase.cart_token) in cart.former),
+        ("a former e-mail", ("contact_id", str(purchase.contact_id)) in cart.former),
+        ("a former phone", ("phone", purchase.phone) in cart.former),
+    )
+    return tuple(name for name, holds in links if holds)
+
+
+def why_not(purchase: Purchase, cart: CartIdentity, *, slack: timedelta) -> str:
+    """Say why this purchase, which has something in common with the cart, is not the one that closes it."""
+    if cart.ended_at is not None and purchase.placed_at >= cart.ended_at:
+        return "placed when the cart had been filled anew"
+    if names(purchase, cart) and cart.created_at is not None and purchase.placed_at < cart.created_at:
+        return "placed before the cart was made"
+    if not names(purchase, cart) and purchase.placed_at < cart.last_activity_at - slack:
+        return "placed too long before the last activity"
+    return "another order goes before it"
+
+
 def _same(one: str | int | None, other: str | int | None) -> bool:
     return bool(one) and one == other
 

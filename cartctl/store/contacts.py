@@ -3,8 +3,9 @@
 import hmac
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection, and_, bindparam, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, or_, select, update
 
 from cartctl.domain.carts import Consent
 from cartctl.store.sql import chunks, insert_missing
@@ -29,6 +30,10 @@ def _ids(connection: Connection, emails: list[str]) -> dict[str, int]:
         )
         found.update((email, id_) for email, id_ in rows)
     return found
+
+
+def by_id(connection: Connection, id_: int) -> Row[Any]:
+    return connection.execute(select(contacts).where(contacts.c.id == id_)).one()
 
 
 def hear_consent(connection: Connection, signals: Iterable[tuple[int, Consent, datetime]], *, source: str) -> None:

@@ -53,6 +53,14 @@ class EngineDatabase:
             yield connection
 
     @contextmanager
+    def snapshot(self) -> Iterator[Connection]:
+        """Read, all statements at one moment; nobody waits for it. On SQLite every `read` is such."""
+        with self.engine.connect() as connection:
+            if self.engine.dialect.name == "postgresql":
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection
+
+    @contextmanager
     def write(self, *, carts: CartsLock | None = None) -> Iterator[Connection]:
         with self.engine.connect().execution_options(cartctl_write=True) as connection, connection.begin():
             self.open_write(connection, carts)

@@ -1,11 +1,12 @@
 """Messages as an operator looks at them: all of a state, or one with its whole story."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, func, select
 
-from cartctl.domain.messages import MessageState
+from cartctl.domain.messages import OPEN, MessageState
 from cartctl.store.tables import carts, contacts, enrollments, message_transitions, messages
 
 _SHOWN = (
@@ -36,3 +37,37 @@ def transitions(connection: Connection, id_: int) -> list[Row[Any]]:
     """Return how the message came to be what it is, oldest first."""
     found = select(message_transitions).where(message_transitions.c.message_id == id_)
     return list(connection.execute(found.order_by(message_transitions.c.id)))
+
+
+_ENDS = [MessageState.ACCEPTED.value, MessageState.SKIPPED.value, MessageState.CANCELLED.value]
+
+
+def ended(connection: Connection) -> Iterator[Row[Any]]:
+    """Yield what was accepted, skipped or cancelled, in the order of time, with `at`, `outcome` and `why`.
+
+    A message that was called off for a while and came back is there twice.
+    """
+    ends = (
+        _SHOWN.add_columns(
+            message_transitions.c.at,
+            message_transitions.c.to_state.label("outcome"),
+            message_transitions.c.reason.label("why"),
+        )
+        .join(message_transitions, message_transitions.c.message_id == messages.c.id)
+        .where(message_transitions.c.to_state.in_(_ENDS))
+        .order_by(message_transitions.c.at, message_transitions.c.id)
+    )
+    yield from connection.execute(ends.execution_options(yield_per=1000))
+
+
+def not_ended(connection: Connection, *, by: datetime) -> Iterator[Row[Any]]:
+    """Yield what is in the queue still, though it was due by then: something holds it."""
+    held = _SHOWN.where(messages.c.state.in_([state.value for state in sorted(OPEN)]), messages.c.attempt_at <= by)
+    yield from connection.execute(held.order_by(messages.c.attempt_at, messages.c.id))
+
+
+def count_ended(connection: Connection) -> list[tuple[str, str, int]]:
+    """Return how many messages came to each end: (state, reason, number)."""
+    state, reason = message_transitions.c.to_state, message_transitions.c.reason
+    ends = select(state, reason, func.count()).where(state.in_(_ENDS)).group_by(state, reason)
+    return [(to_state, why, count) for to_state, why, count in connection.execute(ends.order_by(state, reason))]

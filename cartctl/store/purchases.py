@@ -133,6 +133,19 @@ def _purchases_by(column: Column[Any]) -> Select[Any]:
     return _among(select(orders).where(in_stores, orders.c.is_purchase), column)
 
 
+def alike(connection: Connection, cart_ids: Sequence[int]) -> dict[int, tuple[CartIdentity, list[Purchase]]]:
+    """Return each cart as orders are compared with it, and the purchases that have anything in common with it."""
+    found: dict[int, tuple[CartIdentity, list[Purchase]]] = {}
+    for chunk in chunks(list(cart_ids)):
+        rows = list(connection.execute(_carts_with_end, {"ids": chunk}).all())
+        former = _former(connection, [row.id for row in rows])
+        candidates = _candidates(connection, rows, former)
+        for row in rows:
+            cart = _identity(row, former)
+            found[row.id] = (cart, sorted(candidates.of(row, cart.former), key=lambda purchase: purchase.placed_at))
+    return found
+
+
 def match(connection: Connection, cart_ids: Sequence[int], rules: PurchaseRules, *, now: datetime) -> list[int]:
     """Close the carts that were bought and stop their sequences. Returns the ids whose status or order changed.
 

@@ -1,0 +1,117 @@
+"""`cartctl explain`: why she was written to, why not, and what comes next."""
+
+from datetime import timedelta
+from typing import Annotated, Any
+
+import typer
+
+from cartctl.cli import wiring
+from cartctl.cli.coming import coming_json, coming_line, simulation
+from cartctl.cli.options import AsJson, At, ShowAddresses, state_of
+from cartctl.cli.session import clock, print_json, read_at, show_time
+from cartctl.domain.identity import mask_email
+from cartctl.domain.money import Money
+from cartctl.jobs import explain as explain_job
+from cartctl.jobs import plan as plan_job
+from cartctl.jobs.explain import Chapter
+from cartctl.jobs.simulate import simulated
+
+AHEAD = timedelta(days=30)
+
+
+def explain(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="CART|EMAIL", help="A cart's id, or a shopper's address.")],
+    store: Annotated[str | None, typer.Option("--store", help="Where several stores have such a cart.")] = None,
+    show_addresses: ShowAddresses = False,
+    at: At = None,
+    as_json: AsJson = False,
+) -> None:
+    """Tell the story of one cart or one person, every decision with its rules, and what comes next."""
+    state = state_of(ctx)
+    moment = read_at(at)
+    now = moment or clock(None)()
+    rules = wiring.rules(state.loaded)
+    with state.database(at=moment, writes=False) as database:
+        key = wiring.hashing_key(database)
+        told = explain_job.tell(database, name, store=store, rules=rules, hashing_key=key)
+        replay = simulation(
+            state,
+            rules,
+            database,
+            since=now,
+            first=plan_job.first_tick(now),
+            until=now + AHEAD,
+            every=plan_job.EVERY,
+            recorded_until=now,
+            people=told.people,
+        )
+        ours = {(row.store, row.external_id) for row in told.carts}
+        with simulated(database, replay) as found:
+            coming = [
+                one
+                for one in plan_job.messages_to_come(found, rules, until=now + AHEAD)
+                if (one.store, one.cart) in ours
+            ]
+    if as_json:
+        always = plan_job.always(rules)
+        print_json(
+            {
+                "carts": [_cart_json(row, show_addresses) for row in told.carts],
+                "story": [_chapter_json(chapter) for chapter in told.chapters],
+                "next": [coming_json(one, always, show_addresses) for one in coming],
+            }
+        )
+        return
+    for row in told.carts:
+        print(_cart_line(row, show_addresses))
+    for chapter in told.chapters:
+        print(_chapter_line(chapter, name_cart=len(ours) > 1))
+        for rule in chapter.rules:
+            inputs = f": {rule.inputs}" if rule.inputs else ""
+            print(f"    {rule.rule}{inputs} -> {rule.outcome}")
+    print("next:" if coming else "next: nothing, unless something happens")
+    for one in coming:
+        print(f"  {coming_line(one, show_addresses)}")
+
+
+def _address(row: Any, show_addresses: bool) -> str | None:
+    if row.email_normalised is None:
+        return None
+    return row.email_normalised if show_addresses else mask_email(row.email_normalised)
+
+
+def _cart_line(row: Any, show_addresses: bool) -> str:
+    filling = f", filling {row.generation}" if row.generation > 1 else ""
+    total = Money.from_minor(row.total_minor, row.currency)
+    whose = _address(row, show_addresses) or "nobody known"
+    return f"cart {row.external_id} of {row.store}{filling}: {row.status}, {total} {row.currency}, of {whose}"
+
+
+def _cart_json(row: Any, show_addresses: bool) -> dict[str, Any]:
+    return {
+        "store": row.store,
+        "cart": row.external_id,
+        "generation": row.generation,
+        "status": row.status,
+        "contact": _address(row, show_addresses),
+        "total": str(Money.from_minor(row.total_minor, row.currency)),
+        "currency": row.currency,
+        "last_activity_at": row.last_activity_at.isoformat(),
+    }
+
+
+def _chapter_line(chapter: Chapter, *, name_cart: bool) -> str:
+    about = f"cart {chapter.cart} of {chapter.store}: " if name_cart and chapter.cart else ""
+    return f"{show_time(chapter.at)}  {about}{chapter.text}"
+
+
+def _chapter_json(chapter: Chapter) -> dict[str, Any]:
+    return {
+        "at": chapter.at.isoformat(),
+        "what": chapter.what,
+        "store": chapter.store,
+        "cart": chapter.cart,
+        "text": chapter.text,
+        "rules": [{"rule": rule.rule, "inputs": rule.inputs, "outcome": rule.outcome} for rule in chapter.rules],
+    }

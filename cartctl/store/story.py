@@ -1,0 +1,116 @@
+"""What `cartctl explain` asks for: one cart or one person, all that is recorded of them, and names that look alike."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Column, Connection, Row, Select, func, select
+
+from cartctl.store.tables import (
+    carts,
+    contacts,
+    enrollments,
+    events,
+    imports,
+    message_transitions,
+    messages,
+    orders,
+    suppressions,
+)
+
+_NEAR = 100
+"""Names looked at on either side of one that is not there."""
+_CARTS = select(carts, contacts.c.email_normalised).outerjoin(contacts, contacts.c.id == carts.c.contact_id)
+
+
+def carts_called(connection: Connection, external_id: str, store: str | None) -> list[Row[Any]]:
+    """Return every filling of the carts of this id, in one store or in all."""
+    found = _CARTS.where(carts.c.external_id == external_id, carts.c.store.in_(_in(connection, store)))
+    return list(connection.execute(found.order_by(carts.c.store, carts.c.generation)))
+
+
+def contact_called(connection: Connection, email: str) -> Row[Any] | None:
+    return connection.execute(select(contacts).where(contacts.c.email_normalised == email)).one_or_none()
+
+
+def carts_of(connection: Connection, contact_id: int, store: str | None) -> list[Row[Any]]:
+    """Return the carts that are a person's now, and those about which they were written to."""
+    about = select(enrollments.c.cart_id).where(enrollments.c.contact_id == contact_id)
+    found = _CARTS.where((carts.c.contact_id == contact_id) | carts.c.id.in_(about))
+    if store is not None:
+        found = found.where(carts.c.store == store)
+    return list(connection.execute(found.order_by(carts.c.last_activity_at, carts.c.id)))
+
+
+def _in(connection: Connection, store: str | None) -> list[str]:
+    """Return the stores to look into: an index leads from each to its carts."""
+    if store is not None:
+        return [store]
+    found: list[str] = []
+    least = select(func.min(carts.c.store))
+    name = connection.execute(least).scalar()
+    while name is not None:
+        found.append(name)
+        name = connection.execute(least.where(carts.c.store > name)).scalar()
+    return found
+
+
+def near_carts(connection: Connection, external_id: str, store: str | None) -> set[str]:
+    """Return some cart ids that stand near this one in the alphabet."""
+    found: set[str] = set()
+    for name in _in(connection, store):
+        found |= _near(connection, carts.c.external_id, external_id, select().where(carts.c.store == name))
+    return found
+
+
+def near_addresses(connection: Connection, email: str) -> set[str]:
+    """Return some addresses that stand near this one in the alphabet."""
+    return _near(connection, contacts.c.email_normalised, email, select())
+
+
+def _near(connection: Connection, column: Column[str], wanted: str, where: Select[Any]) -> set[str]:
+    named = where.add_columns(column).limit(_NEAR)
+    after = named.where(column >= wanted).order_by(column)
+    before = named.where(column < wanted).order_by(column.desc())
+    return {*connection.execute(after).scalars(), *connection.execute(before).scalars()}
+
+
+def enrollments_of(connection: Connection, cart_ids: Sequence[int]) -> list[Row[Any]]:
+    return _all(connection, select(enrollments).where(enrollments.c.cart_id.in_(cart_ids)).order_by(enrollments.c.id))
+
+
+def messages_of(connection: Connection, enrollment_ids: Sequence[int]) -> list[Row[Any]]:
+    found = select(messages).where(messages.c.enrollment_id.in_(enrollment_ids))
+    return _all(connection, found.order_by(messages.c.id))
+
+
+def transitions_of(connection: Connection, message_ids: Sequence[int]) -> list[Row[Any]]:
+    found = select(message_transitions).where(message_transitions.c.message_id.in_(message_ids))
+    return _all(connection, found.order_by(message_transitions.c.id))
+
+
+def events_of(connection: Connection, message_ids: Sequence[int]) -> list[Row[Any]]:
+    return _all(connection, select(events).where(events.c.message_id.in_(message_ids)).order_by(events.c.at))
+
+
+def orders_called(connection: Connection, ids: Sequence[int]) -> dict[int, Row[Any]]:
+    return {row.id: row for row in connection.execute(select(orders).where(orders.c.id.in_(ids)))}
+
+
+def suppressions_of(connection: Connection, hash_: str) -> list[Row[Any]]:
+    return _all(connection, select(suppressions).where(suppressions.c.email_hash == hash_))
+
+
+def import_at(connection: Connection, store: str, at: datetime) -> Row[Any] | None:
+    """Return the import that ran at this very time."""
+    return connection.execute(select(imports).where(imports.c.store == store, imports.c.at == at)).first()
+
+
+def first_carts_import(connection: Connection, store: str, since: datetime) -> Row[Any] | None:
+    """Return the first import of carts since then."""
+    found = select(imports).where(imports.c.store == store, imports.c.kind.in_(("carts", "tiktok")))
+    return connection.execute(found.where(imports.c.at >= since).order_by(imports.c.at, imports.c.id).limit(1)).first()
+
+
+def _all(connection: Connection, statement: Select[Any]) -> list[Row[Any]]:
+    return list(connection.execute(statement))
