@@ -68,23 +68,6 @@ def test_cap_defers_what_is_too_much_for_one_person(shop: Shop) -> None:
     assert shop.sent == [(ANNA, "reminder", "0:30"), (ANNA, "urgency", "24:00"), (ANNA, "offer", "168:30")]
 
 
-@pytest.mark.parametrize(
-    ("said", "required", "written"),
-    [
-        ("refused", "not-refused", False),
-        ("unknown", "not-refused", True),
-        ("unknown", "opt-in", False),
-        ("granted", "opt-in", True),
-        ("refused", "none", True),
-    ],
-)
-def test_consent_decides_at_the_gate(shop: Shop, said: str, required: str, *, written: bool) -> None:
-    shop.configure(f'[consent]\nrequire = "{required}"\n')
-    shop.carts(cart(consent=said), when="5m")
-    live(shop, "30m", "24h")
-    assert bool(shop.sent) is written
-
-
 def test_limit_sends_so_many_and_the_rest_later(shop: Shop) -> None:
     shop.carts(*(cart(f"c-{n}", email=f"shopper{n}@example.com") for n in range(5)), when="5m")
     assert shop.run_once("30m", "--limit", "2")["sent"] == 2
