@@ -38,6 +38,7 @@ from cartctl.importers.records import (
 from cartctl.importers.rejects import Rejects
 from cartctl.importers.source import open_source
 from cartctl.importers.tiktok import DUPLICATE
+from cartctl.jobs import order_feeds
 from cartctl.store import carts, events, forgotten, imports, merging, orders, purchases
 from cartctl.store.carts import Saved
 from cartctl.store.database import EngineDatabase
@@ -119,6 +120,8 @@ def import_file(
         with database.read() as connection:
             before = None if options.again else imports.find(connection, identity)
         if before is not None:
+            with database.write() as connection:
+                order_feeds.note_again(connection, options.context.store, format_, before, now=now)
             return _again(path, kind, format_, before)
         with staging(database) as stage, rejects_of(source, options) as rejects:
             run = _Run(source, format_, kind, options, rejects)
@@ -126,6 +129,8 @@ def import_file(
             with stage.write() as connection:
                 run.save(stage, connection, rules, now=now)
                 result = run.result()
+                counts = result.as_json()
+                fed = order_feeds.note(connection, options.context.store, format_, counts, now=now)
                 imports.record(
                     connection,
                     identity=identity,
@@ -133,7 +138,7 @@ def import_file(
                     store=options.context.store,
                     format_name=format_.name,
                     name=path.name,
-                    counts=result.as_json(),
+                    counts=counts | {order_feeds.CHANNELS: fed},
                     at=now,
                 )
                 rejects.keep()

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, text
 from cartctl.domain.purchases import PurchaseRules, is_purchase
 from cartctl.store import fingerprints
 from cartctl.store.carts import Saved
-from cartctl.store.instants import to_micros
+from cartctl.store.instants import from_micros, to_micros
 
 _MAX_WORTH = 10**13
 """In minor units. A cart or order worth more is looked at in Python, which may find it absurd."""
@@ -300,6 +300,12 @@ def unmatchable(connection: Connection) -> int:
     )
     keys = f"SELECT key FROM staged_orders GROUP BY key HAVING COUNT(digest) > 0 AND {blank}"
     return int(_scalar(connection, f"SELECT COUNT(*) FROM ({keys}) AS orders"))
+
+
+def newest_orders(connection: Connection) -> dict[str, datetime]:
+    """Return the channels of the staged orders, with the time at which the newest of each was placed."""
+    newest = "SELECT channel, MAX(placed_at) FROM staged_orders WHERE digest IS NOT NULL GROUP BY channel"
+    return {channel: from_micros(placed_at) for channel, placed_at in connection.execute(text(newest))}
 
 
 def _leave(connection: Connection, kind: str) -> None:

@@ -241,6 +241,11 @@ Index(
     info={"where": "sent_at IS NOT NULL"},
 )
 Index(
+    "ix_messages_sent",
+    messages.c.sent_at,
+    info={"where": "sent_at IS NOT NULL"},
+)
+Index(
     "uq_messages_one_open",
     messages.c.enrollment_id,
     unique=True,
@@ -325,7 +330,8 @@ brakes = Table(
     Column("since", UtcTime, nullable=False),
     Column("told_at", UtcTime, nullable=False),
     Column("detail", Text, nullable=False, server_default=""),
-    comment="what holds sending back now; a row that is gone has let go",
+    Column("released_at", UtcTime),  # somebody let it go: what was before does not count against it again
+    comment="what holds sending back now, and warnings; a row that is gone, or was released, has let go",
 )
 
 feeds = Table(

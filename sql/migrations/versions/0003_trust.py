@@ -10,11 +10,30 @@ depends_on = None
 
 _ID = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
+# Which channels an import had brought was not written down: those that the store's orders show.
+FEEDS = """
+INSERT INTO feeds (store, channel, imported_at, newest_order_at)
+SELECT known.store, known.channel, MAX(imports.at), MAX(known.newest)
+FROM (SELECT store, channel, MAX(placed_at) AS newest FROM orders GROUP BY store, channel) AS known
+JOIN imports ON imports.store = known.store AND (
+  (known.channel = 'tiktok' AND imports.kind IN ('orders', 'tiktok'))
+  OR (known.channel <> 'tiktok' AND imports.kind = 'orders' AND imports.format <> 'seller-center-orders'))
+GROUP BY known.store, known.channel
+"""
+
 
 def upgrade() -> None:
     for table in ("enrollments", "messages"):
         op.add_column(table, sa.Column("is_test", sa.Boolean(), server_default=sa.text("false"), nullable=False))
         op.create_index(f"ix_{table}_contact", table, ["contact_id"])
+    op.create_index(
+        "ix_messages_sent",
+        "messages",
+        ["sent_at"],
+        unique=False,
+        sqlite_where=sa.text("sent_at IS NOT NULL"),
+        postgresql_where=sa.text("sent_at IS NOT NULL"),
+    )
     op.add_column("message_transitions", sa.Column("facts", sa.Text(), server_default="", nullable=False))
     op.add_column("events", sa.Column("scanner_score", sa.Integer(), nullable=True))
     for table in ("carts", "orders"):
@@ -29,8 +48,9 @@ def upgrade() -> None:
         sa.Column("since", sa.BigInteger(), nullable=False),
         sa.Column("told_at", sa.BigInteger(), nullable=False),
         sa.Column("detail", sa.Text(), server_default="", nullable=False),
+        sa.Column("released_at", sa.BigInteger(), nullable=True),
         sa.PrimaryKeyConstraint("kind", "subject", name=op.f("pk_brakes")),
-        comment="what holds sending back now; a row that is gone has let go",
+        comment="what holds sending back now, and warnings; a row that is gone, or was released, has let go",
     )
     op.create_table(
         "feeds",
@@ -41,6 +61,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("store", "channel", name=op.f("pk_feeds")),
         comment="how fresh each feed of orders is",
     )
+    op.execute(FEEDS)
     op.create_table(
         "forgotten",
         sa.Column("email_hash", sa.String(length=64), nullable=False),
