@@ -90,6 +90,10 @@ class Sending(_Section, frozen=True):
     quiet_hours: Hours | None = None
 
 
+class Safety(_Section, frozen=True):
+    orders_max_age: Duration = _hours(hours=26)
+
+
 class ConsentSettings(_Section, frozen=True):
     require: Literal["none", "not-refused", "opt-in"] = "not-refused"
 
@@ -178,9 +182,13 @@ class Settings(_Section, frozen=True):
     reply_to: str | None = None
     postal_address: str | None = None
     timezone: ZoneName = ZoneName("UTC")
+    mode: Literal["live", "test"] = "live"
+    test_recipients: tuple[str, ...] = ()
+    time_scale: float = 1
     abandonment: Abandonment = Abandonment()
     purchase: PurchaseSettings = PurchaseSettings()
     sending: Sending = Sending()
+    safety: Safety = Safety()
     consent: ConsentSettings = ConsentSettings()
     report: ReportSettings = ReportSettings()
     retention: RetentionSettings = RetentionSettings()
@@ -250,6 +258,13 @@ def wrong_values(settings: Settings) -> typing.Iterator[tuple[str, str]]:
         yield "smtp.port", f"{settings.smtp.port} is not between 1 and 65535"
     if settings.healthcheck.url and not _is_safe(settings.healthcheck.url.reveal()):
         yield "healthcheck.url", "is no https address (http is for this machine alone)"  # not which: it is a secret
+    if settings.mode == "test" and not settings.test_recipients:
+        yield "test_recipients", 'mode = "test" needs an address that tests may go to'
+    for number, address in enumerate(settings.test_recipients, start=1):
+        if address.count("@") != 1 or address.strip("@") != address:
+            yield "test_recipients", f"number {number} is no e-mail address"
+    if not 1 <= settings.time_scale <= 100_000:
+        yield "time_scale", f"{settings.time_scale:g} is not between 1 and 100000"
     for name in settings.stores:
         if not 1 <= len(name) <= MAX_STORE_NAME:
             yield f"stores.{name}", f"a store's name has 1 to {MAX_STORE_NAME} characters"

@@ -124,13 +124,16 @@ class Shop:
     def __init__(self, cli: Cli, folder: Path, *, database_url: str | None = None) -> None:
         self.cli, self.folder = cli, folder
         self._files = 0
-        database = f'database = "{database_url}"\n' if database_url else ""
-        self.configure(database)
+        self._database = f'database = "{database_url}"\n' if database_url else ""
+        self.configure("")
 
     def configure(self, text: str) -> None:
-        """Write cartctl.toml anew; the offer's coupon is there unless the text has its own [coupons]."""
+        """Write cartctl.toml anew. Unless the text has its own tables: the offer's coupon, and orders of any age."""
         coupons = "" if "[coupons]" in text else '\n[coupons]\nrecovery10 = "BACK10"\n'
-        (self.folder / "cartctl.toml").write_text(text + coupons, encoding="utf-8")
+        safety = "" if "[safety]" in text else '\n[safety]\norders_max_age = "0"\n'
+        database = "" if "database = " in text else self._database
+        whole = database + text + coupons + safety
+        (self.folder / "cartctl.toml").write_text(whole, encoding="utf-8")
 
     def carts(self, *rows: Mapping[str, str], when: str, ok: bool = True) -> Outcome:
         return self._import("carts", rows, when, ok=ok)

@@ -16,7 +16,7 @@ EXAMPLES = {
     *("sending.rate_per_second", "retention.personal_data", "sendgrid.ca_file"),
     *("resend.ca_file", "smtp.host", "smtp.port", "smtp.username", "smtp.ca_file"),
     *("metrics.textfile", "healthcheck.url", "doctor.nameserver"),
-    *("tiktok.app_key", "coupons", "mappings", "stores"),
+    *("test_recipients", "tiktok.app_key", "coupons", "mappings", "stores"),
 }
 """What stands in the file as an example. Everything else shows its default."""
 

@@ -7,6 +7,7 @@ import typer
 
 from cartctl import __version__
 from cartctl.cli import (
+    braking,
     coming,
     contacts,
     database,
@@ -70,6 +71,9 @@ app.command("doctor")(doctor.doctor)
 app.command("plan")(coming.plan)
 app.command("simulate")(coming.simulate)
 app.command("explain")(explaining.explain)
+app.command("pause")(braking.pause)
+app.command("resume")(braking.resume)
+app.command("cancel")(braking.cancel)
 app.add_typer(messages.app, name="messages")
 app.command("report")(reporting.report)
 app.add_typer(sequences.app, name="sequences")

@@ -40,6 +40,9 @@ def run_due(
         bool, typer.Option("--dry-run", help="Say what would go to whom and why; change nothing.")
     ] = False,
     show_addresses: Annotated[bool, typer.Option("--show-addresses", help="With --dry-run: whole addresses.")] = False,
+    confirm_burst: Annotated[
+        bool, typer.Option("--confirm-burst", help="Send what is due now, however much it is.")
+    ] = False,
     no_lock: Annotated[
         bool, typer.Option("--no-lock", hidden=True, help="For tests: run beside another run on this machine.")
     ] = False,
@@ -57,5 +60,6 @@ def run_due(
         at=read_at(at),
         as_json=as_json,
         lock=not no_lock,
+        confirm_burst=confirm_burst,
     )
     raise typer.Exit(exit_code)

@@ -25,6 +25,10 @@ transport = "outbox"
 # base_url = "https://mail.example.com"      # where the recovery and unsubscribe links lead
 # reply_to = "help@example.com"
 
+# mode = "live"                              # "test": mail goes to test_recipients alone, everything else is held
+# test_recipients = ["you@example.com"]
+# time_scale = 1                             # tests go so many times as fast: 60 makes an hour a minute
+
 # templates = "templates"                    # your own templates; what is not in there comes from cartctl
 # timezone = "UTC"                           # for stores that name none
 
@@ -46,6 +50,9 @@ transport = "outbox"
 # cap = 5                                    # mails to one person within cap_window; 0: no cap
 # cap_window = "7d"
 # quiet_hours = "22:00-08:00"                # off unless set; the shopper's own clock
+
+[safety]
+# orders_max_age = "26h"                     # older orders: who bought is not known, so mail is held; "0": never
 
 [consent]
 # require = "not-refused"                    # "opt-in": only who said yes; "none": everybody

@@ -27,6 +27,7 @@ def tick(
     at: datetime | None = None,
     as_json: bool = False,
     lock: bool = True,
+    confirm_burst: bool = False,
 ) -> int:
     """Detect, enroll, and send what is due; print what is asked for; return the exit code."""
     now = clock(at)
@@ -42,6 +43,7 @@ def tick(
             at=at,
             as_json=as_json,
             lock=lock,
+            confirm_burst=confirm_burst,
         )
     except LockHeldError:
         raise  # the run that is at work tells of itself
@@ -63,6 +65,7 @@ def _tick(
     at: datetime | None,
     as_json: bool,
     lock: bool,
+    confirm_burst: bool,
 ) -> int:
     wiring.check_sending(state.loaded)
     rules = wiring.rules(state.loaded)
@@ -94,12 +97,16 @@ def _tick(
                     pause=time.sleep,
                     rate_per_second=settings.sending.rate_per_second,
                     limit=limit,
+                    confirm_burst=confirm_burst,
                     on_note=on_note,
                     at=failpoint(os.environ),
                 )
             )
     # By message, not by whichever answer came first: two runs of the same shop print the same.
     lines = [line for _, line in sorted(told, key=lambda one: one[0])]
+    holding = [brake.line for brake in result.braking.holding]
+    for line in dict.fromkeys([*result.braking.lines, *(holding if dry_run else ())]):
+        complain(line)
     for problem in result.sent.problems:
         complain(problem)
     if not dry_run:

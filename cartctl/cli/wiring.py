@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from cartctl import resources
 from cartctl.config import Loaded
 from cartctl.domain.decide import TimeRules
+from cartctl.domain.identity import normalise_email
 from cartctl.domain.purchases import PurchaseRules
 from cartctl.domain.times import QuietHours, zone_named
 from cartctl.errors import ConfigurationError
@@ -65,6 +66,10 @@ def rules(loaded: Loaded) -> Rules:
         stores={name: store_facts(settings, name) for name in settings.stores},
         default_store=store_facts(settings, None),
         write_to_relay=settings.channels.tiktok.write_to_relay,
+        orders_max_age=settings.safety.orders_max_age,
+        test_mode=settings.mode == "test",
+        test_recipients=frozenset(normalise_email(address) for address in settings.test_recipients),
+        time_scale=settings.time_scale,
     )
 
 

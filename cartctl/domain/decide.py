@@ -5,16 +5,20 @@ The gate asks, in this order:
     2. Does the step apply to this cart?          step still there, coupon, min_total              -> Skip
     3. Is it too early?                           gap, cap, quiet hours, one per contact and run   -> Later
     4. Is it too late?                            past grace                                       -> Skip
+    5. Does a brake hold it?                      see domain/brakes.py                             -> Hold
     else                                                                                           -> Send
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta, tzinfo
 from decimal import Decimal
 
 from cartctl.domain.carts import CartStatus, Consent
 from cartctl.domain.sequences import Step
 from cartctl.domain.times import QuietHours, require_aware
+
+_LEAST_TEST_GRACE = timedelta(minutes=10)
+"""A grace shorter than the time between two runs would let no test be sent at all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +31,11 @@ class TimeRules:
     """At most so many messages per contact within `cap_window`; 0: no cap."""
     cap_window: timedelta
     quiet_hours: QuietHours | None = None
+
+    def faster(self, times: float) -> "TimeRules":
+        """Return the rules for tests: so many times as fast, without cap and quiet hours."""
+        grace = max(self.grace / times, min(self.grace, _LEAST_TEST_GRACE))
+        return replace(self, min_gap=self.min_gap / times, grace=grace, cap=0, quiet_hours=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +66,8 @@ class Candidate:
     """Not so with a relay address that the configuration does not allow."""
     consent: Consent
     coupon_code: str | None
+    held_by: str = ""
+    """The brake that holds it; "" for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +80,13 @@ class Later:
     """Too early: due again at `until`."""
 
     until: datetime
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """A brake holds it: it stays due as it is, until the brake lets go."""
+
     reason: str
 
 
@@ -86,7 +104,7 @@ class Cancel:
     reason: str
 
 
-Decision = Send | Later | Skip | Cancel
+Decision = Send | Later | Hold | Skip | Cancel
 
 
 def due(
@@ -158,6 +176,8 @@ def decide(
     opens = _outside_quiet_hours(Due(now), rules, message.zone)
     if opens.at > now:
         return Later(opens.at, opens.moved_by)
+    if message.held_by:
+        return Hold(f"held-{message.held_by}")
     if message.reached and message.reached[-1] >= run_started_at:
         return Later(now + timedelta(seconds=1), "one-per-run")
     return Send()

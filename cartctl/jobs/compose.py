@@ -25,7 +25,13 @@ if TYPE_CHECKING:  # Jinja2 and itsdangerous are loaded by whoever builds these:
 
 
 _ABOUT = (
-    select(enrollments.c.id.label("enrollment_id"), enrollments.c.sequence, contacts.c.email_normalised, carts_table)
+    select(
+        enrollments.c.id.label("enrollment_id"),
+        enrollments.c.sequence,
+        enrollments.c.is_test,
+        contacts.c.email_normalised,
+        carts_table,
+    )
     .join(carts_table, carts_table.c.id == enrollments.c.cart_id)
     .join(contacts, contacts.c.id == enrollments.c.contact_id)
     .where(enrollments.c.id.in_(bindparam("ids", expanding=True)))
@@ -112,7 +118,7 @@ class Composer:
             sender=self._sender.sender,
             reply_to=self._sender.reply_to,
             to=row.email_normalised,
-            subject=rendered.subject,
+            subject=f"[Test] {rendered.subject}" if row.is_test else rendered.subject,
             html=rendered.html,
             text=rendered.text,
             headers=unsubscribe_headers(unsubscribe),

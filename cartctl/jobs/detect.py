@@ -111,11 +111,11 @@ def _enroll(
             older.append(newest.pop(place))
     overtaken = [live[place].id for place, row in newest.items() if place in live and live[place].cart_id != row.id]
     result.superseded += enrollments.stop(connection, overtaken, reason="superseded", at=now)
-    fresh = [_new(sequence, row, now) for row in newest.values() if row.id not in known]
+    fresh = [_new(sequence, row, rules, now) for row in newest.values() if row.id not in known]
     overtaken_again = [known[row.id].id for row in older if row.id in known]
     enrollments.stop(connection, overtaken_again, reason="superseded", at=now)
     late = [
-        _new(sequence, row, now) | {"status": enrollments.CANCELLED, "reason": "superseded", "ended_at": now}
+        _new(sequence, row, rules, now) | {"status": enrollments.CANCELLED, "reason": "superseded", "ended_at": now}
         for row in older
         if row.id not in known
     ]
@@ -129,7 +129,7 @@ def _enroll(
     schedule_next(connection, ids, rules, now=now)
 
 
-def _new(sequence: Sequence, row: Row[Any], now: datetime) -> dict[str, Any]:
+def _new(sequence: Sequence, row: Row[Any], rules: Rules, now: datetime) -> dict[str, Any]:
     return {
         "sequence": sequence.name,
         "cart_id": row.id,
@@ -137,6 +137,7 @@ def _new(sequence: Sequence, row: Row[Any], now: datetime) -> dict[str, Any]:
         "store": row.store,
         "status": enrollments.LIVE,
         "reason": "",
+        "is_test": rules.enrolls_as_test(row.email_normalised),
         "enrolled_at": now,
         "ended_at": None,
     }

@@ -11,10 +11,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from cartctl.domain.brakes import Kind, Scope
 from cartctl.domain.carts import CartStatus, Consent
 from cartctl.domain.decide import Cancel, Candidate, Decision, Later, Send, decide
 from cartctl.domain.money import Money
 from cartctl.jobs import coupon_codes
+from cartctl.jobs.brakes import scopes
 from cartctl.jobs.facts import keep_facts
 from cartctl.jobs.rules import Rules
 from cartctl.store import contacts, enrollments, messages, purchases
@@ -58,7 +60,7 @@ def judge(
                 facts[row.id],
                 now=now,
                 run_started_at=run_started_at,
-                rules=rules.time,
+                rules=rules.time_for(is_test=owner.is_test),
                 consent_required=rules.consent_required,
             )
         if isinstance(decision, Send):
@@ -75,9 +77,22 @@ def _facts(
     """Gather what must be known of each message, by message id."""
     hashes = {row.id: contacts.email_hash(hashing_key, owners[row.enrollment_id].email_normalised) for row in rows}
     suppressed = contacts.suppressed(connection, hashes.values())
-    reached = messages.reached(connection, sorted({row.contact_id for row in rows}), latest=rules.time.cap)
-    steps = {row.id: rules.step(owners[row.enrollment_id].sequence, row.step) for row in rows}
+    tests = {id_ for id_, owner in owners.items() if owner.is_test}
+    reached = {
+        is_test: messages.reached(
+            connection,
+            sorted({row.contact_id for row in rows if (row.enrollment_id in tests) == is_test}),
+            latest=rules.time.cap,
+            is_test=is_test,
+        )
+        for is_test in (False, True)
+    }
+    steps = {
+        row.id: rules.step(owners[row.enrollment_id].sequence, row.step, is_test=row.enrollment_id in tests)
+        for row in rows
+    }
     codes = coupon_codes.reserved(connection, rows, steps, rules)
+    brakes = scopes(connection, rules)
     found: dict[int, Candidate] = {}
     for row in rows:
         owner = owners[row.enrollment_id]
@@ -87,7 +102,7 @@ def _facts(
             due_at=row.due_at,
             abandoned_at=owner.abandoned_at,
             enrolled_at=owner.resumed_at or owner.enrolled_at,
-            reached=reached[row.contact_id],
+            reached=reached[owner.is_test][row.contact_id],
             zone=rules.zone(owner.store, owner.timezone),
             cart_status=CartStatus(owner.cart_status),
             cart_total=Money.from_minor(owner.total_minor, owner.currency).amount,
@@ -96,5 +111,14 @@ def _facts(
             may_be_written_to=rules.may_write_to(owner.email_normalised),
             consent=Consent(owner.consent),
             coupon_code=codes.get(row.id),
+            held_by=_held_by(brakes, owner),
         )
     return found
+
+
+def _held_by(brakes: Sequence[tuple[Kind, Scope]], owner: Row[Any]) -> str:
+    place = (owner.store, owner.channel)
+    for kind, scope in brakes:
+        if scope.covers(sequence=owner.sequence, place=place, is_test=owner.is_test, email=owner.email_normalised):
+            return kind.value
+    return ""

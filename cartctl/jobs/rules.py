@@ -38,6 +38,14 @@ class Rules:
     default_store: StoreFacts
     write_to_relay: bool = False
     """Whether a marketplace's relay addresses may be written to."""
+    orders_max_age: timedelta = timedelta(0)
+    """How old a feed of orders may be; 0: as old as it likes."""
+    test_mode: bool = False
+    """Whether all mail but tests to `test_recipients` is held."""
+    test_recipients: frozenset[str] = frozenset()
+    """Normalised addresses; what they leave behind in test mode is a test."""
+    time_scale: float = 1
+    """How many times as fast tests go."""
 
     def store(self, name: str) -> StoreFacts:
         return self.stores.get(name, self.default_store)
@@ -49,10 +57,21 @@ class Rules:
         except ValueError:
             return self.store(store).zone
 
-    def step(self, sequence: str, key: str) -> Step | None:
+    def step(self, sequence: str, key: str, *, is_test: bool = False) -> Step | None:
         """Return a step; None where the templates have it no longer."""
         found = self.sequences.get(sequence)
-        return found.step(key) if found else None
+        step = found.step(key) if found else None
+        return self.paced(step, is_test=is_test) if step else None
+
+    def paced(self, step: Step, *, is_test: bool) -> Step:
+        """Return the step with its delays as they are for tests, or for all others."""
+        return step.faster(self.time_scale) if is_test else step
+
+    def time_for(self, *, is_test: bool) -> TimeRules:
+        return self.time.faster(self.time_scale) if is_test else self.time
+
+    def enrolls_as_test(self, email: str) -> bool:
+        return self.test_mode and email in self.test_recipients
 
     def may_write_to(self, email: str) -> bool:
         return self.write_to_relay or not is_relay(email)

@@ -3,15 +3,17 @@
 1. Note the run.                                        store.imports
 2. Reap what a dead process left.                        jobs.reap
 3. Mark idle carts, enroll the newly abandoned ones.     jobs.detect
-4. Claim, render, gate, send, settle.                    jobs.send_due
-5. Note how it went.
+4. See which brakes hold, and tell of them.              jobs.brakes
+5. Claim, render, gate, send, settle.                    jobs.send_due
+6. Note how it went.
 """
 
 from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from cartctl.jobs import detect, send_due
+from cartctl.jobs import brakes, detect, send_due
+from cartctl.jobs.brakes import Braking
 from cartctl.jobs.detect import Detected
 from cartctl.jobs.reap import reap
 from cartctl.jobs.sending import SendJob, Sent
@@ -24,10 +26,11 @@ class RunResult:
 
     detected: Detected
     sent: Sent
+    braking: Braking
 
     @property
     def has_problems(self) -> bool:
-        return bool(self.sent.problems)
+        return bool(self.sent.problems or self.braking.holding)
 
     def as_json(self) -> dict[str, Any]:
         """Return the documented JSON object."""
@@ -44,6 +47,7 @@ class RunResult:
             "unknown": sent.unknown,
             "skipped": dict(sorted(sent.skipped.items())),
             "cancelled": dict(sorted(cancelled.items())),
+            "brakes": [brake.as_json() for brake in self.braking.holding],
         }
 
 
@@ -54,7 +58,9 @@ def run(job: SendJob) -> RunResult:
     sent = Sent()
     reap(job, sent)
     detected = detect.run(job.database, rules=job.rules, clock=job.clock)
-    result = RunResult(detected, send_due.run(job, sent))
+    braking = brakes.run(job)
+    result = RunResult(detected, send_due.run(job, sent), braking)
+    counts = result.as_json() | {"by_sequence": dict(sorted(sent.by_sequence.items()))}
     with job.database.write() as connection:
-        imports.run_finished(connection, run_id, result.as_json(), at=job.clock())
+        imports.run_finished(connection, run_id, counts, at=job.clock())
     return result

@@ -35,6 +35,8 @@ class Sent:
     """The numbers of one run. `problems` name each message that needs a look, by id."""
 
     sent: int = 0
+    by_sequence: Counter[str] = field(default_factory=Counter)
+    """How `sent` is made up."""
     deferred: Counter[str] = field(default_factory=Counter)
     failed: int = 0
     unknown: int = 0
@@ -69,6 +71,8 @@ class SendJob:
     """Waits so many seconds."""
     rate_per_second: float | None = None
     limit: int | None = None
+    confirm_burst: bool = False
+    """Whether sequences may send more at once than they are used to: all that is due now."""
     on_note: Callable[[Note], None] = lambda _note: None
     at: Callable[[str], None] = lambda _point: None
     """Called at the points where a process may die; tests make it die there."""

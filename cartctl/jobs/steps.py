@@ -25,7 +25,15 @@ def schedule_next(connection: Connection, enrollment_ids: Ordered[int], rules: R
     idle = [id_ for id_ in enrollment_ids if id_ not in busy]
     rows = [row for row in enrollments.with_cart(connection, idle) if row.status == enrollments.LIVE]
     done = messages.done_steps(connection, [row.id for row in rows])
-    reached = messages.reached(connection, sorted({row.contact_id for row in rows}), latest=rules.time.cap)
+    reached = {
+        is_test: messages.reached(
+            connection,
+            sorted({row.contact_id for row in rows if row.is_test == is_test}),
+            latest=rules.time.cap,
+            is_test=is_test,
+        )
+        for is_test in (False, True)
+    }
     planned: list[Planned] = []
     finished: list[int] = []
     for row in rows:
@@ -38,16 +46,21 @@ def schedule_next(connection: Connection, enrollment_ids: Ordered[int], rules: R
             finished.append(row.id)
             continue
         when = due(
-            step,
+            rules.paced(step, is_test=row.is_test),
             abandoned_at=row.abandoned_at,
             enrolled_at=row.resumed_at or row.enrolled_at,
-            reached=reached[row.contact_id],
-            rules=rules.time,
+            reached=reached[row.is_test][row.contact_id],
+            rules=rules.time_for(is_test=row.is_test),
             zone=rules.zone(row.store, row.timezone),
         )
         planned.append(
             Planned(
-                enrollment_id=row.id, contact_id=row.contact_id, step=step.key, due_at=when.at, reason=when.moved_by
+                enrollment_id=row.id,
+                contact_id=row.contact_id,
+                step=step.key,
+                due_at=when.at,
+                reason=when.moved_by,
+                is_test=row.is_test,
             )
         )
     enrollments.finish(connection, finished, at=now)

@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from cartctl.domain.decide import Cancel, Decision, Later, Skip
+from cartctl.domain.decide import Cancel, Decision, Hold, Later, Skip
 from cartctl.domain.messages import MessageState
 from cartctl.jobs.sending import Flown, Note, Ready, SendJob, Sent
 from cartctl.jobs.turn import Turned
@@ -41,6 +41,9 @@ def _turned_away(result: Sent, decision: Decision) -> tuple[str, str]:
         case Later(until, reason):
             result.deferred[reason] += 1
             return "deferred", f"{reason}, until {_time(until)}"
+        case Hold(reason):
+            result.deferred[reason] += 1
+            return "deferred", reason
         case Skip(reason):
             result.skipped[reason] += 1
             return "skipped", reason
@@ -56,6 +59,7 @@ def _count(result: Sent, flight: Flown, change: Change) -> None:
     what = f"message {mail.id} ({mail.sequence}/{mail.step})"
     if change.to_state == S.ACCEPTED:
         result.sent += 1
+        result.by_sequence[mail.sequence] += 1
     elif change.to_state == S.FAILED:
         result.failed += 1
         result.problems.append(f"{what} failed: {change.reason}")

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from cartctl.domain.decide import Cancel, Later, Send, Skip
+from cartctl.domain.decide import Cancel, Hold, Later, Send, Skip
 from cartctl.domain.messages import MAX_ATTEMPTS, MessageState, backoff
 from cartctl.jobs import compose, gate
 from cartctl.jobs.gate import Verdict
@@ -28,7 +28,7 @@ from cartctl.mail.message import (
     Unavailable,
     Unknown,
 )
-from cartctl.store import contacts, enrollments, events, messages
+from cartctl.store import brakes, contacts, enrollments, events, messages
 from cartctl.store.messages import Change
 
 S = MessageState
@@ -288,6 +288,9 @@ def _turn_away(connection: Connection, job: SendJob, verdicts: Sequence[Verdict]
         match verdict.decision:
             case Later(until, reason):
                 values = FREE | {"due_at": until, "attempt_at": until}
+                later.append(Change(id=row.id, to_state=S.SCHEDULED, reason=reason, values=values, facts=verdict.facts))
+            case Hold(reason):
+                values = FREE | {"due_at": row.due_at, "attempt_at": brakes.HELD}
                 later.append(Change(id=row.id, to_state=S.SCHEDULED, reason=reason, values=values, facts=verdict.facts))
             case Skip(reason):
                 over.append((S.SKIPPED if row.sent_at is None else S.UNKNOWN, reason, row))

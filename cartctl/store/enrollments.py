@@ -18,6 +18,7 @@ _WITH_CART = (
         contacts.c.consent,
         carts.c.status.label("cart_status"),
         carts.c.abandoned_at,
+        carts.c.channel,
         carts.c.timezone,
         carts.c.total_minor,
         carts.c.currency,
@@ -118,6 +119,13 @@ def finish(connection: Connection, ids: Sequence[int], *, at: datetime) -> None:
 def stop(connection: Connection, enrollment_ids: Sequence[int], *, reason: str, at: datetime) -> int:
     """End enrollments and cancel what is scheduled or claimed for them. Returns how many messages were cancelled."""
     return _end(connection, enrollment_ids, CANCELLED, (LIVE, SUSPENDED), reason=reason, at=at)
+
+
+def give_reason(connection: Connection, ids: Sequence[int], *, reason: str) -> None:
+    """Say anew why enrollments were cancelled: whether they may go on hangs on it."""
+    for chunk in chunks(list(ids)):
+        ours = update(enrollments).where(enrollments.c.id.in_(chunk), enrollments.c.status == CANCELLED)
+        connection.execute(ours.values(reason=reason))
 
 
 def stop_carts(connection: Connection, cart_ids: Sequence[int], *, reason: str, at: datetime) -> int:

@@ -47,5 +47,13 @@ def run_started(connection: Connection, job: str, *, at: datetime) -> int:
     return id_
 
 
+def busiest_run(connection: Connection, sequence: str, *, since: datetime) -> int:
+    """Return the most messages of a sequence that one run since then has sent."""
+    counts = connection.execute(
+        select(runs.c.counts).where(runs.c.job == "run-due", runs.c.started_at >= since, runs.c.counts != "")
+    ).scalars()
+    return max((json.loads(text).get("by_sequence", {}).get(sequence, 0) for text in counts), default=0)
+
+
 def run_finished(connection: Connection, run_id: int, counts: Mapping[str, Any], *, at: datetime) -> None:
     connection.execute(update(runs).where(runs.c.id == run_id).values(finished_at=at, counts=json.dumps(counts)))

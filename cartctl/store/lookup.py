@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, select
 
 from cartctl.domain.identity import mask_email, normalise_email, without_addresses
 from cartctl.store.tables import carts, contacts
@@ -41,14 +41,11 @@ def find(connection: Connection, name: str) -> Found:
 def nearest(connection: Connection, name: str) -> list[str]:
     """Return what is spelt most like `name`, addresses masked, each with a cart of that shopper."""
     if "@" not in name:
-        ids = connection.execute(
-            select(carts.c.external_id).where(_alike(carts.c.external_id, name)).limit(_CANDIDATES)
-        )
-        return [without_addresses(id_) for id_ in _close(name.strip(), ids.scalars())]
+        ids = _candidates(connection, carts.c.external_id, name.strip())
+        return [without_addresses(id_) for id_ in _close(name.strip(), ids)]
     email = normalise_email(name)
-    emails = select(contacts.c.email_normalised).where(_alike(contacts.c.email_normalised, email)).limit(_CANDIDATES)
     shown: list[str] = []
-    for close in _close(email, connection.execute(emails).scalars()):
+    for close in _close(email, _candidates(connection, contacts.c.email_normalised, email)):
         cart = _carts().join(contacts, contacts.c.id == carts.c.contact_id).where(contacts.c.email_normalised == close)
         row = connection.execute(cart.order_by(None).order_by(carts.c.id.desc()).limit(1)).first()
         shown.append(f"{mask_email(close)} (cart {without_addresses(row.external_id)})" if row else mask_email(close))
@@ -59,9 +56,11 @@ def _carts() -> Any:
     return select(carts).order_by(carts.c.store, carts.c.external_id, carts.c.generation)
 
 
-def _alike(column: Any, name: str) -> Any:
-    """What begins or ends alike: enough to compare, and far from all."""
-    return or_(column.startswith(name[:2], autoescape=True), column.endswith(name[-4:], autoescape=True))
+def _candidates(connection: Connection, column: ColumnElement[str], name: str) -> list[str]:
+    """Return what begins alike, and of the rest as much as a person may wait for: all, but in a large shop."""
+    everything = select(column).limit(_CANDIDATES)
+    alike = everything.where(column.startswith(name[:2], autoescape=True))
+    return [text for statement in (alike, everything) for text in connection.execute(statement).scalars()]
 
 
 def _close(name: str, known: Iterable[str]) -> list[str]:

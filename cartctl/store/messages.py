@@ -66,6 +66,7 @@ def _reached() -> Select[Any]:
             messages.c.contact_id.in_(_IDS),
             messages.c.sent_at.is_not(None),  # as in the partial index
             messages.c.state.in_(_values(REACHED)),
+            messages.c.is_test == bindparam("is_test"),
         )
         .subquery()
     )
@@ -204,6 +205,7 @@ class Planned:
     due_at: datetime
     reason: str = ""
     """The rule that moved `due_at`, if any did."""
+    is_test: bool = False
 
 
 def schedule(connection: Connection, planned: Sequence[Planned], *, at: datetime) -> None:
@@ -220,6 +222,7 @@ def schedule(connection: Connection, planned: Sequence[Planned], *, at: datetime
                 "reason": plan.reason,
                 "due_at": plan.due_at,
                 "attempt_at": plan.due_at,
+                "is_test": plan.is_test,
             }
             for plan in fresh
         ]
@@ -279,11 +282,18 @@ def cancel_open(connection: Connection, enrollment_ids: Sequence[int], *, reason
     return count
 
 
-def reached(connection: Connection, contact_ids: Sequence[int], *, latest: int) -> dict[int, tuple[datetime, ...]]:
-    """Return when each contact was last written to (at most `latest` times, at least one), oldest first."""
+def reached(
+    connection: Connection, contact_ids: Sequence[int], *, latest: int, is_test: bool = False
+) -> dict[int, tuple[datetime, ...]]:
+    """Return when each contact was last written to (at most `latest` times, at least one), oldest first.
+
+    Tests count among themselves alone (`is_test`): they put off no mail that is meant.
+    """
     times: dict[int, list[datetime]] = {id_: [] for id_ in contact_ids}
     for chunk in chunks(list(times)):
-        for contact_id, sent_at in connection.execute(_REACHED, {"ids": chunk, "latest": max(1, latest)}):
+        for contact_id, sent_at in connection.execute(
+            _REACHED, {"ids": chunk, "latest": max(1, latest), "is_test": is_test}
+        ):
             times[contact_id].append(sent_at)
     return {contact_id: tuple(sent) for contact_id, sent in times.items()}
 

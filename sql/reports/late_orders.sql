@@ -12,3 +12,4 @@ WHERE carts.store = :store
   AND messages.state = 'accepted'
   AND (messages.delivers OR :include_outbox)
   AND messages.sent_at >= orders.placed_at
+  AND NOT messages.is_test

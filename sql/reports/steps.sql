@@ -29,5 +29,6 @@ WHERE carts.store = :store
   AND carts.first_abandoned_at >= :since AND carts.first_abandoned_at < :until
   AND messages.state = 'accepted'
   AND (messages.delivers OR :include_outbox)
+  AND NOT messages.is_test
 GROUP BY enrollments.sequence, messages.step
 ORDER BY enrollments.sequence, messages.step

@@ -58,6 +58,7 @@ def test_json_has_the_documented_keys(shop: Shop) -> None:
         "unknown": 0,
         "skipped": {},
         "cancelled": {},
+        "brakes": [],
     }
 
 

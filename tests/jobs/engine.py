@@ -26,7 +26,11 @@ from cartctl.store.tables import enrollments, message_transitions, messages
 from tests.shop import at, write_csv
 
 RULES = wiring.rules(
-    config.load(file=None, environment={"CARTCTL_COUPONS": '{recovery10 = "BACK10"}'}, folder=Path("/nowhere"))
+    config.load(
+        file=None,
+        environment={"CARTCTL_COUPONS": '{recovery10 = "BACK10"}', "CARTCTL_SAFETY__ORDERS_MAX_AGE": "0"},
+        folder=Path("/nowhere"),
+    )
 )
 PURCHASE = PurchaseRules(
     slack=timedelta(hours=1), idle_after=timedelta(minutes=30), not_purchases=frozenset({"cancelled"})

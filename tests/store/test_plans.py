@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, event
 
-from cartctl.store import carts, messages
+from cartctl.domain.brakes import Scope
+from cartctl.store import brakes, carts, feeds, messages
 from cartctl.store.database import EngineDatabase
 from tests.bench.stock import fill
 from tests.shop import T0
 
 IDLE = timedelta(minutes=30)
+OURS = Scope(sequences=frozenset({"cart-recovery"}), place=("main", "website"), but_tests_to=frozenset())
 QUERIES: dict[str, tuple[str, Callable[[Connection], Any]]] = {
     "is anything due": ("ix_messages_attempt", lambda c: messages.any_due(c, due_by=T0)),
     "claim": (
@@ -29,6 +31,13 @@ QUERIES: dict[str, tuple[str, Callable[[Connection], Any]]] = {
         "ix_carts_idle",
         lambda c: carts.abandon_idle(c, now=T0, idle_after=IDLE, max_age=timedelta(days=3), limit=1000),
     ),
+    "is anything held": ("ix_messages_attempt", brakes.any_held),
+    "what a brake would hold": (
+        "ix_messages_attempt",
+        lambda c: brakes.waiting(c, OURS, now=T0, grace=IDLE, limit=201, after=T0),
+    ),
+    "late orders": ("ix_messages_attempt", lambda c: feeds.places_due(c, now=T0)),
+    "latest messages": ("ix_messages_", lambda c: brakes.recent(c, "cart-recovery", since=None, limit=500)),
     "does anything await enrollment": ("ix_carts_awaiting", carts.any_awaiting),
 }
 

@@ -1,0 +1,66 @@
+"""Stopping the mails about one cart, or to one shopper about the carts there are now. For good: no step follows."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+
+from cartctl.domain.carts import CartStatus
+from cartctl.errors import UsageError
+from cartctl.store import contacts, enrollments, lookup
+from cartctl.store.database import Database
+
+REASON = "operator"
+_OPEN = (CartStatus.ACTIVE, CartStatus.ABANDONED)
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """`carts` that will not be written about any more, and how many scheduled `messages` were called off."""
+
+    carts: int
+    messages: int
+
+
+def cancel(database: Database, name: str, sequences: Collection[str], *, now: datetime) -> Cancelled:
+    """Stop these sequences for a cart (its id) or a shopper (the address). Raises UsageError for an unknown one.
+
+    A cart that has not been enrolled yet will not be. What a provider has been handed cannot be called back.
+    """
+    with database.write(carts="change") as connection:
+        found = lookup.find(connection, name)
+        if not found:
+            raise unknown(lookup.nearest(connection, name))
+        contacts.lock(connection, found.contact_ids)
+        open_carts = [row for row in found.carts if row.status in _OPEN and row.contact_id]
+        called_off = 0
+        stopped: set[int] = set()
+        for sequence in sorted(sequences):
+            known = enrollments.of_carts(connection, sequence, [row.id for row in found.carts])
+            running = [one for one in known.values() if one.status in (enrollments.LIVE, enrollments.SUSPENDED)]
+            called_off += enrollments.stop(connection, [one.id for one in running], reason=REASON, at=now)
+            enrollments.give_reason(connection, [one.id for one in known.values()], reason=REASON)
+            fresh = [row for row in open_carts if row.id not in known]
+            enrollments.add(
+                connection,
+                [
+                    {
+                        "sequence": sequence,
+                        "cart_id": row.id,
+                        "contact_id": row.contact_id,
+                        "store": row.store,
+                        "status": enrollments.CANCELLED,
+                        "reason": REASON,
+                        "enrolled_at": now,
+                        "ended_at": now,
+                    }
+                    for row in fresh
+                ],
+            )
+            stopped |= {one.cart_id for one in running} | {row.id for row in fresh}
+    return Cancelled(len(stopped), called_off)
+
+
+def unknown(nearest: list[str]) -> UsageError:
+    """The address that was asked for is not repeated."""
+    meant = f" (did you mean {' or '.join(nearest)}?)" if nearest else ""
+    return UsageError(f"no cart has this id, and no shopper this e-mail address{meant}")
