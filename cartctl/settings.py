@@ -94,6 +94,11 @@ class Safety(_Section, frozen=True):
     orders_max_age: Duration = _hours(hours=26)
 
 
+class CouponSettings(_Section, frozen=True):
+    cooldown: Duration = _hours(days=90)
+    warn_below: int = 50
+
+
 class ConsentSettings(_Section, frozen=True):
     require: Literal["none", "not-refused", "opt-in"] = "not-refused"
 
@@ -189,6 +194,7 @@ class Settings(_Section, frozen=True):
     purchase: PurchaseSettings = PurchaseSettings()
     sending: Sending = Sending()
     safety: Safety = Safety()
+    coupon: CouponSettings = CouponSettings()
     consent: ConsentSettings = ConsentSettings()
     report: ReportSettings = ReportSettings()
     retention: RetentionSettings = RetentionSettings()
@@ -265,6 +271,8 @@ def wrong_values(settings: Settings) -> typing.Iterator[tuple[str, str]]:
             yield "test_recipients", f"number {number} is no e-mail address"
     if not 1 <= settings.time_scale <= 100_000:
         yield "time_scale", f"{settings.time_scale:g} is not between 1 and 100000"
+    if not 0 <= settings.coupon.warn_below <= 1_000_000:
+        yield "coupon.warn_below", f"{settings.coupon.warn_below} is not between 0 and 1000000"
     for name in settings.stores:
         if not 1 <= len(name) <= MAX_STORE_NAME:
             yield f"stores.{name}", f"a store's name has 1 to {MAX_STORE_NAME} characters"

@@ -107,6 +107,10 @@ transport = "outbox"
 [coupons]
 # recovery10 = "BACK10"                      # the code of the offer mail; or one for each: cartctl import coupons
 
+[coupon]
+# cooldown = "90d"                           # who was shown a code within it is shown none
+# warn_below = 50                            # of fewer imported codes left run-due warns; 0: never
+
 # [mappings.oldshop]                         # for cartctl import carts --map oldshop FILE
 # "Cart no." = "cart_id"                     # their column = the column of our own format
 

@@ -67,6 +67,8 @@ def rules(loaded: Loaded) -> Rules:
         default_store=store_facts(settings, None),
         write_to_relay=settings.channels.tiktok.write_to_relay,
         orders_max_age=settings.safety.orders_max_age,
+        coupon_cooldown=settings.coupon.cooldown,
+        coupon_warn_below=settings.coupon.warn_below,
         test_mode=settings.mode == "test",
         test_recipients=frozenset(normalise_email(address) for address in settings.test_recipients),
         time_scale=settings.time_scale,

@@ -21,7 +21,7 @@ _BURST_FROM, _BURST_FACTOR = 200, 5
 
 
 class Kind(StrEnum):
-    """What `run-due` tells of: brakes, and a warning that holds nothing."""
+    """What `run-due` tells of: brakes, and two warnings that hold nothing."""
 
     PAUSE = "pause"
     ORDERS = "orders"
@@ -30,10 +30,11 @@ class Kind(StrEnum):
     COMPLAINTS = "complaints"
     TEST = "test"
     NO_ORDERS = "no-orders"
+    LOW_POOL = "low-pool"
 
     @property
     def holds(self) -> bool:
-        return self != Kind.NO_ORDERS
+        return self not in (Kind.NO_ORDERS, Kind.LOW_POOL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Condition:
 
     kind: Kind
     subject: str
-    """A sequence, a place (see `place_name`); EVERYTHING."""
+    """A sequence, a place (see `place_name`), a coupon; EVERYTHING."""
     why: str
 
 

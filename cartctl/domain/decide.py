@@ -66,6 +66,8 @@ class Candidate:
     """Not so with a relay address that the configuration does not allow."""
     consent: Consent
     coupon_code: str | None
+    had_coupon: bool = False
+    """This person was shown a code so lately that there is none this time."""
     held_by: str = ""
     """The brake that holds it; "" for none."""
 
@@ -203,7 +205,10 @@ def _must_stop(message: Candidate, consent_required: str) -> str:
 
 def _does_not_apply(message: Candidate, step: Step) -> str:
     if step.coupon is not None and message.coupon_code is None:
-        return "no-coupon"
+        if not message.had_coupon:
+            return "no-coupon"
+        if step.on_cooldown == "skip":
+            return "coupon-cooldown"
     if step.min_total:
         floor = step.min_total.get(message.currency)
         if floor is None or message.cart_total < floor:

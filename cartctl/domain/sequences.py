@@ -15,6 +15,7 @@ from cartctl.suggest import did_you_mean
 CART_ABANDONED = "cart-abandoned"
 TRIGGERS = (CART_ABANDONED,)
 STOPS = ("purchased", "unsubscribed")
+ON_COOLDOWN = ("without", "skip")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,8 @@ class Step:
     """A coupon: each message gets an imported code of its own, else that of `[coupons]`; with neither it is skipped."""
     min_total: Mapping[str, Decimal] = field(default_factory=dict)
     """Per currency; carts below it, or in another currency, skip the step."""
+    on_cooldown: str = "without"
+    """What who had a code lately gets: the step "without" one, or nothing ("skip")."""
 
     def faster(self, times: float) -> "Step":
         """Return the step for tests, with its delays so many times as short."""
@@ -112,12 +115,15 @@ def _steps(tables: Any) -> tuple[Step, ...]:
 
 
 def _step(table: Mapping[str, Any]) -> Step:
-    _check_keys(table, required=("key", "after", "subject"), optional=("min_gap", "coupon", "min_total"))
-    for name in ("key", "after", "subject", "min_gap", "coupon"):
+    _check_keys(table, required=("key", "after", "subject"), optional=("min_gap", "coupon", "min_total", "on_cooldown"))
+    for name in ("key", "after", "subject", "min_gap", "coupon", "on_cooldown"):
         if name in table and not (isinstance(table[name], str) and table[name].strip()):
             raise ValueError(f'"{name}" is a text that is not empty')
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,59}", table["key"]):
         raise ValueError("a key is made of a-z, 0-9, - and _, 60 at most")
+    on_cooldown = table.get("on_cooldown", ON_COOLDOWN[0])
+    if on_cooldown not in ON_COOLDOWN:
+        raise ValueError(f'on_cooldown: unknown "{on_cooldown}"{did_you_mean(on_cooldown, ON_COOLDOWN)}')
     return Step(
         key=table["key"],
         after=_duration(table, "after"),
@@ -125,6 +131,7 @@ def _step(table: Mapping[str, Any]) -> Step:
         min_gap=_duration(table, "min_gap") if "min_gap" in table else None,
         coupon=table.get("coupon"),
         min_total=_min_total(table.get("min_total", {})),
+        on_cooldown=on_cooldown,
     )
 
 

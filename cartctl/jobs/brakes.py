@@ -34,7 +34,7 @@ from cartctl.domain.brakes import (
 from cartctl.domain.times import format_duration
 from cartctl.jobs.rules import Rules
 from cartctl.jobs.sending import SendJob
-from cartctl.store import brakes, feeds, imports, messages
+from cartctl.store import brakes, coupons, feeds, imports, messages
 from cartctl.store.instants import EPOCH
 
 Known = Mapping[tuple[Kind, str], Brake]
@@ -153,6 +153,8 @@ def _found(connection: Connection, rules: Rules, known: Known, now: datetime) ->
     if rules.orders_max_age:
         yield from _late_orders(connection, rules, known, now)
     yield from _bad_rates(connection, rules, known)
+    if rules.coupon_warn_below:
+        yield from _low_pools(connection, rules, now)
 
 
 def _has_to_hold(connection: Connection, rules: Rules, known: Known, kind: Kind, subject: str, now: datetime) -> bool:
@@ -197,6 +199,17 @@ def _bad_rates(connection: Connection, rules: Rules, known: Known) -> Iterator[C
                 yield Condition(kind, name, brake.why)
             elif kind in found:
                 yield Condition(kind, name, f"{found[kind]}. Look into it; then `cartctl resume {name}`")
+
+
+def _low_pools(connection: Connection, rules: Rules, now: datetime) -> Iterator[Condition]:
+    for name in sorted(rules.asked_for):
+        if not coupons.is_kept(connection, name):
+            continue
+        left = coupons.free(connection, name, now=now, limit=rules.coupon_warn_below)
+        if left < rules.coupon_warn_below:
+            limit = f"coupon.warn_below is {rules.coupon_warn_below}"
+            why = f'coupon "{name}": {left} imported codes are left ({limit}): import more'
+            yield Condition(Kind.LOW_POOL, name, why)
 
 
 def _bursts(connection: Connection, rules: Rules, known: Known, now: datetime) -> Iterator[Condition]:

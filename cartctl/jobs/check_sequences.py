@@ -11,10 +11,15 @@ from typing import Any
 
 from cartctl.domain.carts import Item
 from cartctl.domain.money import UNKNOWN_CURRENCY, Money, total
-from cartctl.domain.sequences import Sequence
+from cartctl.domain.sequences import Sequence, Step
 from cartctl.errors import TemplateError
 from cartctl.mail.facts import MailFacts, Rendered
 from cartctl.mail.render import Renderer
+
+_ON_COOLDOWN = (
+    "reads the same without a code, which is what shoppers get who had one lately: "
+    'write {% if coupon %} into its templates, or set on_cooldown = "skip"'
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +53,7 @@ def run(sequences: Mapping[str, Sequence], renderer: Renderer, *, coupons: Mappi
                 hints.append(
                     f"{where}: no [coupons] {step.coupon} is configured: without imported codes the step is skipped"
                 )
-            code = coupons.get(step.coupon, "SAMPLE10") if step.coupon else ""
-            for name, facts in sample_carts(coupon=code).items():
+            for name, facts in _samples(step, coupons):
                 try:
                     mail = renderer.render(sequence, step, facts)
                 except TemplateError as error:
@@ -58,8 +62,29 @@ def run(sequences: Mapping[str, Sequence], renderer: Renderer, *, coupons: Mappi
                 rendered += 1
                 for fault in _missing(mail, facts):
                     problems.setdefault(f"{where}: {fault}", name)
+                if _speaks_of_a_code(renderer, sequence, step, facts, mail):
+                    hints.append(f"{where}: {_ON_COOLDOWN}")
     named = tuple(f"{problem} (sample cart: {name})" for problem, name in problems.items())
-    return Check(steps, rendered, named, tuple(hints))
+    return Check(steps, rendered, named, tuple(dict.fromkeys(hints)))
+
+
+def _samples(step: Step, coupons: Mapping[str, str]) -> Iterator[tuple[str, MailFacts]]:
+    """Yield the sample carts with the step's code, and without one where it may be sent so."""
+    codes = [coupons.get(step.coupon, "SAMPLE10") if step.coupon else ""]
+    if step.coupon and step.on_cooldown == "without":
+        codes.append("")
+    for code in codes:
+        for name, facts in sample_carts(coupon=code).items():
+            yield (name if code == codes[0] else f"{name}, without a code"), facts
+
+
+def _speaks_of_a_code(renderer: Renderer, sequence: Sequence, step: Step, facts: MailFacts, mail: Rendered) -> bool:
+    """Say whether a text without a code is that with one, and a hole in it."""
+    if facts.coupon or not step.coupon:
+        return False
+    mark = "SAMPLE-CODE"
+    with_code = renderer.render(sequence, step, replace(facts, coupon=mark)).text
+    return mark in with_code and with_code.replace(mark, "") == mail.text
 
 
 def _missing(mail: Rendered, facts: MailFacts) -> Iterator[str]:

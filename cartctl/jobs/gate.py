@@ -110,7 +110,8 @@ def _facts(
             suppressed=bool(suppressed & {(hashes[row.id], "all"), (hashes[row.id], owner.sequence)}),
             may_be_written_to=rules.may_write_to(owner.email_normalised),
             consent=Consent(owner.consent),
-            coupon_code=codes.get(row.id),
+            coupon_code=codes.by_message.get(row.id),
+            had_coupon=row.id in codes.cooling,
             held_by=_held_by(brakes, owner),
         )
     return found

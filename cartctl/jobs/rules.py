@@ -40,6 +40,10 @@ class Rules:
     """Whether a marketplace's relay addresses may be written to."""
     orders_max_age: timedelta = timedelta(0)
     """How old a feed of orders may be; 0: as old as it likes."""
+    coupon_cooldown: timedelta = timedelta(0)
+    """Who was shown a code within it is shown none."""
+    coupon_warn_below: int = 0
+    """Of fewer unused codes a warning is given; 0: never."""
     test_mode: bool = False
     """Whether all mail but tests to `test_recipients` is held."""
     test_recipients: frozenset[str] = frozenset()
@@ -75,6 +79,11 @@ class Rules:
 
     def may_write_to(self, email: str) -> bool:
         return self.write_to_relay or not is_relay(email)
+
+    @property
+    def asked_for(self) -> frozenset[str]:
+        """The coupons that steps ask for."""
+        return frozenset(step.coupon for one in self.sequences.values() for step in one.steps if step.coupon)
 
     def coupon_code(self, name: str | None) -> str | None:
         return self.coupons.get(name) if name else None

@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, select, update
+from sqlalchemy import Connection, bindparam, func, select, update
 
+from cartctl.domain.messages import REACHED
 from cartctl.store.sql import chunks, insert_new
 from cartctl.store.tables import coupons, messages
 
@@ -113,11 +114,36 @@ def _free(connection: Connection, name: str, count: int, *, now: datetime) -> li
     return found
 
 
+def last_shown(connection: Connection, contact_ids: Iterable[int]) -> dict[int, datetime]:
+    """Return when each contact was last sent a message with a code, of whatever sequence; tests do not count."""
+    found: dict[int, datetime] = {}
+    for chunk in chunks(sorted(contact_ids)):
+        shown = select(messages.c.contact_id, func.max(messages.c.sent_at)).where(
+            messages.c.contact_id.in_(chunk),
+            messages.c.sent_at.is_not(None),  # as in the partial index
+            messages.c.coupon != "",
+            messages.c.state.in_(sorted(state.value for state in REACHED)),
+            ~messages.c.is_test,
+        )
+        found.update((id_, at) for id_, at in connection.execute(shown.group_by(messages.c.contact_id)))
+    return found
+
+
 def release(connection: Connection, message_ids: Iterable[int]) -> None:
     """Take back the codes of messages that will not be sent, but for those that a transport has seen."""
     for chunk in chunks(sorted(message_ids)):
         unseen = select(messages.c.id).where(messages.c.id.in_(chunk), messages.c.coupon == "")
         connection.execute(update(coupons).where(coupons.c.message_id.in_(unseen)).values(message_id=None))
+
+
+def free(connection: Connection, name: str, *, now: datetime, limit: int) -> int:
+    """Count the codes that may still be given, `limit` at most."""
+    left = select(coupons.c.id).where(coupons.c.coupon == name, coupons.c.message_id.is_(None))
+    found = 0
+    for lasting in (coupons.c.expires_at.is_(None), coupons.c.expires_at > now):
+        some = left.where(lasting).limit(limit - found).subquery()
+        found += connection.execute(select(func.count()).select_from(some)).scalar_one()
+    return found
 
 
 def is_kept(connection: Connection, name: str) -> bool:

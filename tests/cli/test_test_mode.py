@@ -90,6 +90,18 @@ def test_what_began_as_a_test_ends_as_one(any_shop: Shop) -> None:
     assert shop.report("49h")["by_step"] == []
 
 
+def test_a_test_takes_no_imported_code(any_shop: Shop) -> None:
+    shop = any_shop
+    shop.configure(f"{FAST}[coupons]\n")
+    codes = shop.folder / "codes.csv"
+    codes.write_text("code\nUNIQUE1\n", encoding="utf-8")
+    shop.cli("import", "coupons", codes, "--coupon", "recovery10", "--at", iso("0m"))
+    shop.carts(cart(email=ME), when="5m")
+    for when in ("30m", "42m", "54m"):
+        tick(shop, when)
+    assert "TEST-CODE" in shop.mails[-1].part("plain")
+
+
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [

@@ -70,7 +70,10 @@ def test_what_is_left_out_has_its_default() -> None:
         (HEAD + OFFER + 'cupon = "x"\n', 'step "offer": unknown key "cupon" (did you mean "coupon"?)'),
         (
             HEAD + STEP + "delay = 3\n",
-            'step "reminder": unknown key "delay" (known: after, coupon, key, min_gap, min_total, subject)',
+            (
+                'step "reminder": unknown key "delay" '
+                "(known: after, coupon, key, min_gap, min_total, on_cooldown, subject)"
+            ),
         ),
         ("triger = 1\n" + HEAD + STEP, 'unknown key "triger" (did you mean "trigger"?)'),
         (STEP, '"trigger" is missing'),

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -191,3 +191,93 @@ def test_a_message_that_showed_the_code_for_all_shows_it_again(shop: Shop) -> No
     shop.run("48h30m")
     assert shop.shown == ["BACK10", "BACK10"]
     assert shop.owned == {"CODE1": None}
+
+
+def set_on_cooldown(shop: Shop, what: str) -> None:
+    sequence = shop.rules.sequences["cart-recovery"]
+    steps = tuple(replace(step, on_cooldown=what) for step in sequence.steps)
+    shop.rules = replace(shop.rules, sequences={"cart-recovery": replace(sequence, steps=steps)})
+
+
+def test_who_had_a_code_lately_gets_the_offer_without_one(shop: Shop) -> None:
+    shop.codes("CODE1", "CODE2")
+    shop.carts(cart())
+    shop.to_the_offer()
+    shop.run("48h")
+    shop.carts(cart("c-2", seen="480h"), cart("c-3", seen="480h", email="bela@example.com"), when="480h")
+    for when in ("480h30m", "504h", "528h"):
+        shop.provider.given.clear()
+        shop.run(when)
+    by_shopper = {mail.to: mail for mail in shop.provider.given}
+    assert shop.shown == [next(code for code, owner in shop.owned.items() if owner and owner != 3)]
+    again = by_shopper["anna@example.com"]
+    assert "CODE" not in again.text + again.html
+    assert again.subject == "Your cart at our shop is still there"
+    assert "last mail about it" in again.text
+    assert sum(owner is not None for owner in shop.owned.values()) == 2
+    with shop.database.read() as connection:
+        row = connection.execute(select(messages).where(messages.c.id == again.id)).one()
+    assert (row.state, row.coupon) == ("accepted", "")
+
+
+def test_a_step_may_be_skipped_for_who_had_a_code_lately(shop: Shop) -> None:
+    set_on_cooldown(shop, "skip")
+    shop.codes("CODE1", "CODE2")
+    shop.carts(cart())
+    shop.to_the_offer()
+    shop.run("48h")
+    shop.carts(cart("c-2", seen="480h"), when="480h")
+    shop.run("480h30m")
+    shop.run("504h")
+    result = shop.run("528h")
+    assert (result.sent.skipped, result.sent.problems) == ({"coupon-cooldown": 1}, [])
+    assert sorted(owner or 0 for owner in shop.owned.values()) == [0, 3]
+
+
+def test_after_the_cooldown_there_is_a_code_again(shop: Shop) -> None:
+    shop.rules = replace(shop.rules, coupon_cooldown=timedelta(days=20))
+    shop.codes("CODE1", "CODE2")
+    shop.carts(cart())
+    shop.to_the_offer()
+    shop.run("48h")
+    shop.carts(cart("c-2", seen="480h"), when="480h")
+    for when in ("480h30m", "504h", "528h"):
+        shop.run(when)
+    assert len(set(shop.shown)) == 2
+
+
+def test_a_code_for_all_counts_for_the_cooldown_too(shop: Shop) -> None:
+    shop.rules = replace(RULES, coupons={"recovery10": "BACK10"})
+    shop.carts(cart())
+    shop.to_the_offer()
+    shop.run("48h")
+    shop.carts(cart("c-2", seen="480h"), when="480h")
+    for when in ("480h30m", "504h", "528h"):
+        shop.run(when)
+    assert shop.shown == ["BACK10"]
+    assert len(shop.provider.given) == 4
+
+
+def test_a_pool_that_runs_low_is_told_of_once_a_day_and_holds_nothing(shop: Shop) -> None:
+    shop.rules = replace(shop.rules, coupon_warn_below=3)
+    shop.codes("CODE1", "CODE2")
+    shop.codes("OLD", expires=at("0m"))
+    shop.carts(cart())
+    first = shop.run("30m")
+    assert first.braking.lines == (
+        'coupon "recovery10": 2 imported codes are left (coupon.warn_below is 3): import more',
+    )
+    assert (first.has_problems, first.sent.sent) == (False, 1)
+    shop.carts(cart("c-2", seen="1h", email="bela@example.com"), when="1h")
+    assert shop.run("1h30m").braking.lines == ()
+    (told,) = shop.run("24h30m").braking.lines
+    assert told.endswith("import more (since 2026-03-02 10:30 UTC)")
+    shop.codes("CODE3")
+    assert shop.run("25h").braking.lines == ()
+    assert shop.run("49h30m").braking.lines == (), "there are enough again"
+
+
+def test_of_codes_that_were_never_imported_none_runs_low(shop: Shop) -> None:
+    shop.rules = replace(shop.rules, coupon_warn_below=3)
+    shop.carts(cart())
+    assert shop.run("30m").braking.lines == ()

@@ -33,7 +33,7 @@ GOOD = "{{ recovery_link }} {{ unsubscribe_link }} {{ postal_address }}"
 def test_the_shipped_sequences_pass_in_silence(shop: Shop) -> None:
     outcome = check(shop, ok=True)
     assert (outcome.out, outcome.err) == ("", "")
-    assert check(shop, "-v", ok=True).out == "15 mails of 3 steps rendered, 0 problems\n"
+    assert check(shop, "-v", ok=True).out == "20 mails of 3 steps rendered, 0 problems\n"
 
 
 def test_the_shipped_sequences_pass_without_any_configuration(shop: Shop) -> None:
@@ -47,7 +47,7 @@ def test_the_shipped_sequences_pass_without_any_configuration(shop: Shop) -> Non
 
 
 def test_json(shop: Shop) -> None:
-    assert check(shop, "--json", ok=True).json == {"steps": 3, "rendered": 15, "problems": [], "hints": []}
+    assert check(shop, "--json", ok=True).json == {"steps": 3, "rendered": 20, "problems": [], "hints": []}
 
 
 def test_an_undefined_name_is_named_once_with_its_line(shop: Shop, own: Path) -> None:
@@ -131,4 +131,22 @@ def test_the_json_of_a_failed_check_can_still_be_read(shop: Shop, own: Path) -> 
     with_text(own, "{{ cupon }}")
     outcome = check(shop, "--json")
     assert outcome.exit_code == 1
-    assert json.loads(outcome.out)["rendered"] == 10
+    assert json.loads(outcome.out)["rendered"] == 15
+
+
+def test_a_text_with_a_hole_where_the_code_was_is_told_of(shop: Shop, own: Path) -> None:
+    (own / "offer.txt").write_text(GOOD + "\nUse {{ coupon }} now!", encoding="utf-8")
+    outcome = check(shop, ok=True)
+    assert outcome.err.startswith("cartctl: cart-recovery/offer: reads the same without a code")
+    assert outcome.err.count("\n") == 1
+    sequence = (resources.shipped_templates() / "cart-recovery" / "sequence.toml").read_text(encoding="utf-8")
+    skipping = sequence.replace('coupon = "recovery10" ', 'on_cooldown = "skip"\ncoupon = "recovery10" ')
+    (own / "sequence.toml").write_text(skipping, encoding="utf-8")
+    assert check(shop, ok=True).err == ""
+
+
+def test_a_template_that_fails_without_a_code_is_caught(shop: Shop, own: Path) -> None:
+    (own / "offer.txt").write_text(GOOD + "{% if not coupon %}{{ cupon }}{% endif %}", encoding="utf-8")
+    outcome = check(shop)
+    assert outcome.exit_code == 1
+    assert "'cupon' is undefined (sample cart: usual, without a code)" in outcome.err
