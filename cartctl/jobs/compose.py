@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, bindparam, select
+from sqlalchemy import Connection, Row, select
 
 from cartctl.domain.carts import Item
 from cartctl.domain.money import Money
@@ -16,6 +16,7 @@ from cartctl.jobs.rules import Rules
 from cartctl.mail.facts import MailFacts
 from cartctl.mail.message import OutgoingMessage
 from cartctl.store import carts
+from cartctl.store.sql import among
 from cartctl.store.tables import carts as carts_table
 from cartctl.store.tables import contacts, enrollments
 
@@ -24,17 +25,18 @@ if TYPE_CHECKING:  # Jinja2 and itsdangerous are loaded by whoever builds these:
     from cartctl.mail.render import Renderer
 
 
+_OF_CART = ("id", "store", "external_id", "first_name", "locale", "currency", "total_minor", "abandoned_at")
 _ABOUT = (
     select(
         enrollments.c.id.label("enrollment_id"),
         enrollments.c.sequence,
         enrollments.c.is_test,
         contacts.c.email_normalised,
-        carts_table,
+        *(carts_table.c[name] for name in _OF_CART),
     )
     .join(carts_table, carts_table.c.id == enrollments.c.cart_id)
     .join(contacts, contacts.c.id == enrollments.c.contact_id)
-    .where(enrollments.c.id.in_(bindparam("ids", expanding=True)))
+    .where(among(enrollments.c.id))
 )
 
 

@@ -21,10 +21,9 @@ def schedule_next(connection: Connection, enrollment_ids: Ordered[int], rules: R
     """
     if not enrollment_ids:
         return
-    busy = messages.with_open_message(connection, enrollment_ids)
-    idle = [id_ for id_ in enrollment_ids if id_ not in busy]
+    past = messages.past(connection, enrollment_ids)
+    idle = [id_ for id_ in enrollment_ids if not messages.any_open(past.get(id_, ()))]
     rows = [row for row in enrollments.with_cart(connection, idle) if row.status == enrollments.LIVE]
-    done = messages.done_steps(connection, [row.id for row in rows])
     reached = {
         is_test: messages.reached(
             connection,
@@ -41,7 +40,7 @@ def schedule_next(connection: Connection, enrollment_ids: Ordered[int], rules: R
         if sequence is None:
             enrollments.stop(connection, [row.id], reason="sequence-removed", at=now)
             continue
-        step = sequence.next_step(done[row.id])
+        step = sequence.next_step(messages.done_steps(past.get(row.id, ())))
         if step is None:
             finished.append(row.id)
             continue
@@ -64,7 +63,7 @@ def schedule_next(connection: Connection, enrollment_ids: Ordered[int], rules: R
             )
         )
     enrollments.finish(connection, finished, at=now)
-    messages.schedule(connection, planned, at=now)
+    messages.schedule(connection, planned, past, at=now)
 
 
 def drop_if_stopped(connection: Connection, enrollment_ids: Ordered[int], *, now: datetime) -> None:

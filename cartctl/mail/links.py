@@ -5,13 +5,14 @@ verify, so keys can be rotated. The time is an argument: this module reads no cl
 """
 
 import hashlib
+import hmac
 from collections.abc import Sequence
-from copy import copy
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Literal
 
 from itsdangerous import BadSignature, TimestampSigner
-from itsdangerous.encoding import want_bytes
+from itsdangerous.encoding import base64_encode, int_to_bytes, want_bytes
+from itsdangerous.signer import SigningAlgorithm
 
 VALID_FOR = timedelta(days=30)
 Purpose = Literal["recover", "unsubscribe"]
@@ -34,19 +35,21 @@ class Links:
     def __init__(self, base_url: str, keys: Sequence[str]) -> None:
         self._base_url = base_url.rstrip("/")
         last_signs = list(reversed(keys))  # so itsdangerous has it
-        self._signers = {purpose: _SignerAt(last_signs, purpose) for purpose in _PATHS}
+        self._signers = {purpose: _Signer(last_signs, purpose) for purpose in _PATHS}
 
     def link(self, purpose: Purpose, message_id: int, *, now: datetime) -> str:
         """Return the link for a message, valid for 30 days from `now`."""
         return f"{self._base_url}/{_PATHS[purpose]}/{self.token(purpose, message_id, now=now)}"
 
     def token(self, purpose: Purpose, message_id: int, *, now: datetime) -> str:
-        return self._signer(purpose, now).sign(str(message_id)).decode()
+        # TimestampSigner.sign would ask a clock for the time.
+        signed = b"%d.%s" % (message_id, base64_encode(int_to_bytes(int(now.timestamp()))))
+        return (signed + b"." + self._signers[purpose].get_signature(signed)).decode()
 
     def read(self, purpose: Purpose, token: str, *, now: datetime) -> int:
         """Return the message's id. Raises BadTokenError or ExpiredTokenError."""
         try:
-            value, signed_at = self._signer(purpose, now).unsign(token, return_timestamp=True)
+            value, signed_at = self._signers[purpose].unsign(token, return_timestamp=True)
             message_id = int(value)
         except (BadSignature, ValueError):
             raise BadTokenError("no such link") from None
@@ -54,23 +57,20 @@ class Links:
             raise ExpiredTokenError("this link has expired")
         return message_id
 
-    def _signer(self, purpose: Purpose, now: datetime) -> TimestampSigner:
-        signer = copy(self._signers[purpose])
-        signer.now = now
-        return signer
 
-
-class _SignerAt(TimestampSigner):
-    """itsdangerous' signer under the caller's clock. It derives each key once, not for every link."""
-
-    now: datetime
+class _Signer(TimestampSigner):
+    """itsdangerous' signer, which derives each key once, not for every link."""
 
     def __init__(self, keys: Sequence[str], purpose: Purpose) -> None:
-        super().__init__(keys, salt=f"cartctl.{purpose}", digest_method=hashlib.sha256)
-        self._derived = {secret: super(_SignerAt, self).derive_key(secret) for secret in self.secret_keys}
+        super().__init__(keys, salt=f"cartctl.{purpose}", digest_method=hashlib.sha256, algorithm=_HmacAtOnce())
+        self._derived = {secret: super(_Signer, self).derive_key(secret) for secret in self.secret_keys}
 
     def derive_key(self, secret_key: str | bytes | None = None) -> bytes:
         return self._derived[self.secret_keys[-1] if secret_key is None else want_bytes(secret_key)]
 
-    def get_timestamp(self) -> int:
-        return int(self.now.astimezone(UTC).timestamp())
+
+class _HmacAtOnce(SigningAlgorithm):
+    """HMAC-SHA256 in one call, which takes a third of the time."""
+
+    def get_signature(self, key: bytes, value: bytes) -> bytes:
+        return hmac.digest(key, value, "sha256")

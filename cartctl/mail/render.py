@@ -6,7 +6,7 @@ mails that differ in their words alone only once.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from copy import copy
 from datetime import date
 from functools import lru_cache
@@ -107,6 +107,10 @@ class _Environment(SandboxedEnvironment):
     def _generate(self, source: nodes.Template, *args: Any, **more: Any) -> str:  # a hook of Jinja2's, in its words
         self.works_on_its_output |= works_on_its_output(source)
         return super()._generate(source, *args, **more)
+
+    def make_globals(self, d: MutableMapping[str, Any] | None) -> MutableMapping[str, Any]:
+        """Give a template a dict, where Jinja2 has a ChainMap: each `include` of each mail copies it."""
+        return {**self.globals, **(d or {})}
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         if type(obj) is dict and attribute in obj:

@@ -13,7 +13,7 @@ from cartctl.domain.purchases import opens_new_generation
 from cartctl.store import contacts, enrollments
 from cartctl.store.fingerprints import fingerprint, price_minor
 from cartctl.store.instants import UtcTime
-from cartctl.store.sql import chunks, insert_missing
+from cartctl.store.sql import among, chunks, insert_missing
 from cartctl.store.tables import cart_aliases, cart_items, carts
 from cartctl.store.tables import contacts as contacts_table
 from cartctl.store.tables import orders as orders_table
@@ -278,8 +278,11 @@ def _snapshot(connection: Connection, row: Row[Any]) -> CartSnapshot:
     )
 
 
+_ITEM = ("name", "variant", "sku", "product_id", "quantity", "image_url", "product_url")
 _ITEMS = (
-    select(cart_items).where(cart_items.c.cart_id.in_(bindparam("ids", expanding=True))).order_by(cart_items.c.cart_id)
+    select(cart_items.c.cart_id, cart_items.c.unit_price_minor, *(cart_items.c[name] for name in _ITEM))
+    .where(among(cart_items.c.cart_id))
+    .order_by(cart_items.c.cart_id)
 )
 
 
@@ -287,21 +290,9 @@ def items(connection: Connection, cart_ids: Sequence[int], currencies: dict[int,
     """Return the items of carts, dearest line first, prices in the cart's currency."""
     found: dict[int, list[Item]] = {id_: [] for id_ in cart_ids}
     for chunk in chunks(list(cart_ids)):
-        rows = connection.execute(_ITEMS, {"ids": chunk})
-        for row in rows:
-            price = row.unit_price_minor
-            found[row.cart_id].append(
-                Item(
-                    name=row.name,
-                    variant=row.variant,
-                    sku=row.sku,
-                    product_id=row.product_id,
-                    quantity=row.quantity,
-                    unit_price=None if price is None else Money.from_minor(price, currencies[row.cart_id]).amount,
-                    image_url=row.image_url,
-                    product_url=row.product_url,
-                )
-            )
+        for cart_id, minor, *rest in connection.execute(_ITEMS, {"ids": chunk}):
+            price = None if minor is None else Money.from_minor(minor, currencies[cart_id]).amount
+            found[cart_id].append(Item(unit_price=price, **dict(zip(_ITEM, rest, strict=True))))
     return {id_: in_display_order(list_) for id_, list_ in found.items()}
 
 

@@ -8,8 +8,11 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, bindparam, or_, select, update
 
 from cartctl.domain.carts import Consent
-from cartctl.store.sql import chunks, insert_missing
+from cartctl.store.sql import among, chunks, insert_missing
 from cartctl.store.tables import contacts, suppressions
+
+_LOCK = select(contacts.c.id).where(among(contacts.c.id)).order_by(contacts.c.id).with_for_update(key_share=True)
+_SUPPRESSED = select(suppressions.c.email_hash, suppressions.c.scope).where(among(suppressions.c.email_hash))
 
 
 def ensure(connection: Connection, emails: Iterable[str]) -> Mapping[str, int]:
@@ -70,8 +73,7 @@ def lock(connection: Connection, ids: Iterable[int]) -> None:
     if connection.dialect.name == "sqlite":
         return
     for chunk in chunks(sorted(set(ids))):
-        statement = select(contacts.c.id).where(contacts.c.id.in_(chunk)).order_by(contacts.c.id)
-        connection.execute(statement.with_for_update(key_share=True))
+        connection.execute(_LOCK, {"ids": chunk})
 
 
 def email_hash(key: bytes, email_normalised: str) -> str:
@@ -87,7 +89,4 @@ def suppress(connection: Connection, hash_: str, *, scope: str, reason: str, at:
 
 def suppressed(connection: Connection, hashes: Iterable[str]) -> set[tuple[str, str]]:
     """Return (hash, scope) of all suppressions of these addresses."""
-    rows = connection.execute(
-        select(suppressions.c.email_hash, suppressions.c.scope).where(suppressions.c.email_hash.in_(list(hashes)))
-    )
-    return {(hash_, scope) for hash_, scope in rows}
+    return {(hash_, scope) for hash_, scope in connection.execute(_SUPPRESSED, {"ids": list(hashes)})}

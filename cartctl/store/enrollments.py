@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, insert, select, update
 
 from cartctl.store import messages
-from cartctl.store.sql import chunks
+from cartctl.store.sql import among, chunks
 from cartctl.store.tables import carts, contacts, enrollments
 
 LIVE, SUSPENDED, FINISHED, CANCELLED = "live", "suspended", "finished", "cancelled"
@@ -25,7 +25,7 @@ _WITH_CART = (
     )
     .join(carts, carts.c.id == enrollments.c.cart_id)
     .join(contacts, contacts.c.id == enrollments.c.contact_id)
-    .where(enrollments.c.id.in_(bindparam("ids", expanding=True)))
+    .where(among(enrollments.c.id))
 )
 
 

@@ -7,14 +7,12 @@ from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
-    BindParameter,
     ColumnElement,
     Connection,
     Integer,
     Row,
     Select,
     Update,
-    and_,
     bindparam,
     func,
     insert,
@@ -23,11 +21,12 @@ from sqlalchemy import (
     text,
     update,
 )
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from cartctl.domain.messages import OPEN, REACHED, RESUMABLE, TRANSITIONS, MessageState
 from cartctl.store import coupons
 from cartctl.store.instants import UtcTime
-from cartctl.store.sql import chunks
+from cartctl.store.sql import among, chunks
 from cartctl.store.tables import message_transitions, messages
 
 S = MessageState
@@ -42,17 +41,13 @@ def _values(states: Iterable[MessageState]) -> list[str]:
 # What every turn of the sending loop asks is put together once: that takes longer than the asking.
 _INSERT_TRANSITION = insert(message_transitions)
 _INSERT_MESSAGE = insert(messages).returning(messages.c.id, messages.c.reason)
-_IDS: BindParameter[Any] = bindparam("ids", expanding=True)
 _OF_ENROLLMENTS = select(
     messages.c.id, messages.c.enrollment_id, messages.c.step, messages.c.state, messages.c.reason
-).where(messages.c.enrollment_id.in_(_IDS))
-_BUSY_ENROLLMENTS = select(messages.c.enrollment_id).where(
-    messages.c.enrollment_id.in_(_IDS), messages.c.state.in_(_values(OPEN))
-)
-_CLAIMED = select(messages).where(messages.c.id.in_(_IDS)).order_by(messages.c.attempt_at, messages.c.id)
+).where(among(messages.c.enrollment_id))
+_CLAIMED = select(messages).where(among(messages.c.id)).order_by(messages.c.attempt_at, messages.c.id)
 _HELD = (
     select(messages.c.id, messages.c.lease_token)
-    .where(messages.c.id.in_(_IDS), messages.c.state == bindparam("state"))
+    .where(among(messages.c.id), messages.c.state == bindparam("state"))
     .order_by(messages.c.id)
     .with_for_update()
 )
@@ -63,7 +58,7 @@ def _reached() -> Select[Any]:
     ranked = (
         select(messages.c.contact_id, messages.c.sent_at, age.label("age"))
         .where(
-            messages.c.contact_id.in_(_IDS),
+            among(messages.c.contact_id),
             messages.c.sent_at.is_not(None),  # as in the partial index
             messages.c.state.in_(_values(REACHED)),
             messages.c.is_test == bindparam("is_test"),
@@ -113,16 +108,15 @@ def move(
     assert to_state in TRANSITIONS[from_state], (from_state, to_state)
     if to_state not in LEASED:
         values |= {"lease_token": None, "lease_until": None}
+    statement = _update_all(tuple(values), if_expired=expired_at is not None)
+    values |= {"state": to_state.value, "reason": reason}
+    parameters = {f"new_{name}": value for name, value in values.items()} | {"from_state": from_state.value}
+    if expired_at is not None:
+        parameters["expired_at"] = expired_at
     moved: list[int] = []
     for chunk in chunks(sorted(ids)):
-        condition = [messages.c.id.in_(chunk), messages.c.state == from_state.value]
-        if expired_at is not None:
-            condition.append(messages.c.lease_until < expired_at)
-        statement = update(messages).where(and_(*condition))
-        changed = connection.execute(
-            statement.values(state=to_state.value, reason=reason, **values).returning(messages.c.id)
-        )
-        moved += [id_ for (id_,) in changed]
+        changed = connection.execute(statement, parameters | {"ids": chunk})
+        moved += changed.scalars()
     known = facts or {}
     _record(connection, [(id_, reason, known.get(id_, "")) for id_ in moved], from_state.value, to_state, at)
     return moved
@@ -164,8 +158,19 @@ def move_each(connection: Connection, from_state: MessageState, changes: Sequenc
 
 @lru_cache(maxsize=64)
 def _update_each(from_state: MessageState, names: tuple[str, ...]) -> Update:
-    statement = update(messages).where(messages.c.id == bindparam("the_id"), messages.c.state == from_state.value)
-    return statement.values({name: bindparam(f"new_{name}") for name in ("state", "reason", *names)})
+    return _setting(names).where(messages.c.id == bindparam("the_id"), messages.c.state == from_state.value)
+
+
+@lru_cache(maxsize=64)
+def _update_all(names: tuple[str, ...], *, if_expired: bool) -> ReturningUpdate[Any]:
+    statement = _setting(names).where(among(messages.c.id), messages.c.state == bindparam("from_state"))
+    if if_expired:
+        statement = statement.where(messages.c.lease_until < bindparam("expired_at"))
+    return statement.returning(messages.c.id)
+
+
+def _setting(names: tuple[str, ...]) -> Update:
+    return update(messages).values({name: bindparam(f"new_{name}") for name in ("state", "reason", *names)})
 
 
 def _record(
@@ -195,6 +200,10 @@ def _record(
         )
 
 
+Past = Mapping[int, Sequence[Row[Any]]]
+"""The messages of enrollments, by enrollment: id, step, state and reason of each."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
     """The next step of an enrollment, to be put into the queue."""
@@ -208,9 +217,9 @@ class Planned:
     is_test: bool = False
 
 
-def schedule(connection: Connection, planned: Sequence[Planned], *, at: datetime) -> None:
+def schedule(connection: Connection, planned: Sequence[Planned], past: Past, *, at: datetime) -> None:
     """Put steps into the queue; one that was cancelled for a while comes back instead of being made twice."""
-    known = _ids(connection, planned)
+    known = {(plan.enrollment_id, row.step): row.id for plan in planned for row in past.get(plan.enrollment_id, ())}
     fresh = [plan for plan in planned if (plan.enrollment_id, plan.step) not in known]
     if fresh:
         rows = [
@@ -235,30 +244,24 @@ def schedule(connection: Connection, planned: Sequence[Planned], *, at: datetime
             move(connection, [id_], S.CANCELLED, S.SCHEDULED, at=at, reason=plan.reason, **values)
 
 
-def _ids(connection: Connection, planned: Sequence[Planned]) -> dict[tuple[int, str], int]:
-    found: dict[tuple[int, str], int] = {}
-    for chunk in chunks([plan.enrollment_id for plan in planned]):
-        rows = connection.execute(_OF_ENROLLMENTS, {"ids": chunk})
-        found.update(((row.enrollment_id, row.step), row.id) for row in rows)
+def past(connection: Connection, enrollment_ids: Sequence[int]) -> Past:
+    """Return what there is of each enrollment's messages: one read for all that scheduling must know of them."""
+    found: dict[int, list[Row[Any]]] = {}
+    for chunk in chunks(list(enrollment_ids)):
+        rows: Iterable[Row[Any]] = connection.execute(_OF_ENROLLMENTS, {"ids": chunk})
+        for row in rows:
+            found.setdefault(row.enrollment_id, []).append(row)
     return found
 
 
-def done_steps(connection: Connection, enrollment_ids: Sequence[int]) -> dict[int, set[str]]:
-    """Return the steps of each enrollment that are behind it: all but those a resumption would send."""
-    done: dict[int, set[str]] = {id_: set() for id_ in enrollment_ids}
-    for chunk in chunks(list(enrollment_ids)):
-        for row in connection.execute(_OF_ENROLLMENTS, {"ids": chunk}):
-            if not (row.state == S.CANCELLED and row.reason in RESUMABLE):
-                done[row.enrollment_id].add(row.step)
-    return done
+def done_steps(rows: Iterable[Row[Any]]) -> set[str]:
+    """Return the steps of one enrollment's past that are behind it: all but those a resumption would send."""
+    return {row.step for row in rows if not (row.state == S.CANCELLED and row.reason in RESUMABLE)}
 
 
-def with_open_message(connection: Connection, enrollment_ids: Sequence[int]) -> set[int]:
-    """Return those enrollments that have a message scheduled, claimed or being sent."""
-    found: set[int] = set()
-    for chunk in chunks(list(enrollment_ids)):
-        found.update(connection.execute(_BUSY_ENROLLMENTS, {"ids": chunk}).scalars())
-    return found
+def any_open(rows: Iterable[Row[Any]]) -> bool:
+    """Say whether one enrollment's past has a message scheduled, claimed or being sent."""
+    return any(row.state in OPEN for row in rows)
 
 
 def cancel_open(connection: Connection, enrollment_ids: Sequence[int], *, reason: str, at: datetime) -> int:

@@ -20,7 +20,7 @@ from cartctl.domain.purchases import (
     status_when_bought,
 )
 from cartctl.store import enrollments
-from cartctl.store.sql import chunks
+from cartctl.store.sql import among, chunks
 from cartctl.store.tables import cart_aliases, carts, orders
 
 _LINKS = (
@@ -43,8 +43,9 @@ _with_end = select(carts, _next.c.created_at.label("ended_at")).outerjoin(
     ),
 )
 """Carts, each with the beginning of its next generation, if it has one."""
-_carts_with_end = _with_end.where(carts.c.id.in_(bindparam("ids", expanding=True)))
-_aliases = select(cart_aliases).where(cart_aliases.c.cart_id.in_(bindparam("ids", expanding=True)))
+_carts_with_end = _with_end.where(among(carts.c.id))
+_carts_known_by = select(carts.c.id, carts.c.store, *(column for column, _ in _LINKS)).where(among(carts.c.id))
+_aliases = select(cart_aliases).where(among(cart_aliases.c.cart_id))
 
 
 def carts_of_orders(connection: Connection, store: str, order_rows: Iterable[Row[Any]]) -> list[int]:
@@ -112,15 +113,15 @@ def _linked(
     connection: Connection, statement: Select[Any], column: Column[Any], other: Column[Any], rows: list[Row[Any]]
 ) -> Iterable[Row[Any]]:
     for chunk in chunks(_present(rows, other)):
-        yield from connection.execute(_among(statement, column), {"values": chunk})
+        yield from connection.execute(_having(statement, column), {"values": chunk})
 
 
 def _present(rows: list[Row[Any]], column: Column[Any]) -> list[Any]:
     return sorted({value for row in rows if (value := row._mapping[column.name])})  # noqa: SLF001 - its public name
 
 
-def _among(statement: Select[Any], column: Column[Any]) -> Select[Any]:
-    found = statement.where(column.in_(bindparam("values", expanding=True)))
+def _having(statement: Select[Any], column: Column[Any]) -> Select[Any]:
+    found = statement.where(among(column, "values"))
     if column.name not in ("contact_id", "external_id"):
         found = found.where(column != "")  # lets the partial index serve
     return found
@@ -129,8 +130,7 @@ def _among(statement: Select[Any], column: Column[Any]) -> Select[Any]:
 @lru_cache(maxsize=len(_LINKS))
 def _purchases_by(column: Column[Any]) -> Select[Any]:
     """Put together once: every turn of the sending loop asks for each."""
-    in_stores = orders.c.store.in_(bindparam("stores", expanding=True))
-    return _among(select(orders).where(in_stores, orders.c.is_purchase), column)
+    return _having(select(orders).where(among(orders.c.store, "stores"), orders.c.is_purchase), column)
 
 
 def alike(connection: Connection, cart_ids: Sequence[int]) -> dict[int, tuple[CartIdentity, list[Purchase]]]:
@@ -153,14 +153,17 @@ def match(connection: Connection, cart_ids: Sequence[int], rules: PurchaseRules,
     """
     changed: list[int] = []
     for chunk in chunks(list(cart_ids)):
-        rows = connection.execute(_carts_with_end, {"ids": chunk}).all()
-        changed += _match_rows(connection, list(rows), rules, now=now)
+        changed += _match(connection, chunk, rules, now=now)
     return changed
 
 
-def _match_rows(connection: Connection, rows: list[Row[Any]], rules: PurchaseRules, *, now: datetime) -> list[int]:
-    former = _former(connection, [row.id for row in rows])
-    candidates = _candidates(connection, rows, former)
+def _match(connection: Connection, cart_ids: Sequence[int], rules: PurchaseRules, *, now: datetime) -> list[int]:
+    known_by = list(connection.execute(_carts_known_by, {"ids": cart_ids}))
+    former = _former(connection, cart_ids)
+    candidates = _candidates(connection, known_by, former)
+    # At the gate hardly any: all else of a cart is read where there is an order to compare it with.
+    comparable = [row.id for row in known_by if candidates.of(row, former.get(row.id, frozenset()))]
+    rows = connection.execute(_carts_with_end, {"ids": comparable}).all() if comparable else []
     closed: list[dict[str, Any]] = []
     affected_orders: set[int] = set()
     for row in rows:
