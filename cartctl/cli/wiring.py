@@ -1,6 +1,5 @@
 """From settings to what the jobs are handed: rules, transport, composer."""
 
-import hashlib
 import re
 import sys
 from collections.abc import Callable, Iterator
@@ -242,6 +241,7 @@ def make_transport(loaded: Loaded, hashing_key_: bytes) -> Transport:
             settings.sendgrid.api_key.reveal(),
             host=settings.sendgrid.host,
             sandbox=settings.sendgrid.sandbox,
+            database_id=keys.database_id(hashing_key_),
             **_network(loaded, settings.sendgrid),
         )
     if settings.transport == "resend":
@@ -250,7 +250,7 @@ def make_transport(loaded: Loaded, hashing_key_: bytes) -> Transport:
         return Resend(
             settings.resend.api_key.reveal(),
             host=settings.resend.host,
-            database_id=_database_id(hashing_key_),
+            database_id=keys.database_id(hashing_key_),
             **_network(loaded, settings.resend),
         )
     if settings.transport == "smtp":
@@ -262,7 +262,7 @@ def make_transport(loaded: Loaded, hashing_key_: bytes) -> Transport:
             security=settings.smtp.security,
             username=settings.smtp.username or "",
             password=settings.smtp.password.reveal().strip(),
-            database_id=_database_id(hashing_key_),
+            database_id=keys.database_id(hashing_key_),
             **_network(loaded, settings.smtp),
         )
     from cartctl.mail.outbox import Outbox
@@ -275,11 +275,6 @@ def _network(loaded: Loaded, section: SendgridSettings | ResendSettings | SmtpSe
     settings = loaded.settings
     ca_file = str(loaded.folder(settings.transport) / section.ca_file) if section.ca_file else None
     return {"timeout": settings.sending.timeout, "ca_file": ca_file, "delivers": delivers(settings)}
-
-
-def _database_id(hashing_key_: bytes) -> str:
-    """Name the database for ever, saying nothing of its key: messages are counted from 1 in every database."""
-    return hashlib.sha256(b"cartctl messages " + hashing_key_).hexdigest()[:16]
 
 
 def _plausible(sender_: str) -> bool:

@@ -24,7 +24,8 @@ from cartctl.importers.records import Ignored, Note, RowError
 
 NAME = "sendgrid-events"
 MESSAGE_ID = "cc_message_id"
-"""The custom argument that every mail of ours carries."""
+DATABASE = "cc_database"
+"""The custom arguments that every mail of ours carries; the second is missing on mails of earlier versions."""
 KINDS = frozenset(
     """processed delivered deferred bounce dropped open click spamreport unsubscribe group_unsubscribe
     group_resubscribe""".split()
@@ -55,6 +56,8 @@ class Event:
     email: str
     message_id: int | None
     """Our own id of the message, where the event bears one."""
+    database: str
+    """The database whose message it is, as its mail named it; "" where it names none."""
     receipt: str
     """What SendGrid calls the message, as its answer did; "" where the event does not say."""
     suppresses: str
@@ -104,6 +107,7 @@ def _event(row: int, record: Mapping[str, Any]) -> Event | Ignored:
         at=_instant(record.get("timestamp"), required=not suppresses),
         email=email,
         message_id=_message_id(record.get(MESSAGE_ID)),
+        database=_text(record, DATABASE),
         receipt=_text(record, "sg_message_id").partition(".")[0].strip()[:200],
         suppresses=suppresses,
         detail=_detail(kind, record),

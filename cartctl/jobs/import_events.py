@@ -1,7 +1,8 @@
 """Import one file of provider events: what became of the mails, and who must not get another.
 
 1. An event is of a message of ours when it bears its id (else: what the provider calls it), and went to the same
-   address. Ids start at 1 in every database: without the address, events of another one would be taken for ours.
+   address. Ids start at 1 in every database: an event that names another one is of none of ours. Mails of earlier
+   versions name none; their events are told apart by the address alone.
 2. A message that is `unknown` was accepted after all: no provider has events of a mail that it never took.
 3. A hard bounce, a complaint or a refusal suppresses the event's own address, whoever's mail it was.
 4. Events are kept by their content: the same one again, in whichever file, changes nothing.
@@ -63,7 +64,8 @@ def take(
     connection: Connection, found: Sequence[Event], *, rules: Rules, hashing_key: bytes, now: datetime
 ) -> dict[str, int]:
     """Let events take effect, in the caller's transaction (opened with `carts="change"`); return the counts."""
-    about = _messages_of(connection, found)
+    named = ("", keys.database_id(hashing_key))
+    about = _messages_of(connection, [event for event in found if event.database in named])
     rows = [
         {
             "content_hash": hmac.new(hashing_key, event.content, "sha256").hexdigest(),

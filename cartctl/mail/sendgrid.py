@@ -57,9 +57,13 @@ class SendGrid:
         timeout: timedelta,
         delivers: bool,
         sandbox: bool = False,
+        database_id: str = "",
         ca_file: str | None = None,
     ) -> None:
-        """Raise ConfigurationError for a key, a host or a file with which nothing could ever be sent."""
+        """`database_id` tells events of its messages from those of other databases; "": mails name none.
+
+        Raises ConfigurationError for a key, a host or a file with which nothing could ever be sent.
+        """
         self._at = partial(
             Endpoint,
             host,
@@ -69,13 +73,13 @@ class SendGrid:
             section="sendgrid",
         )
         self._endpoint = self._at("/v3/mail/send")
-        self._sandbox = sandbox
+        self._sandbox, self._database_id = sandbox, database_id
         self.delivers = delivers
 
     def send(self, message: OutgoingMessage) -> Answer:
         """Hand one mail over and say what became of it."""
         try:
-            content = msgspec.json.encode(payload(message, sandbox=self._sandbox))
+            content = msgspec.json.encode(payload(message, sandbox=self._sandbox, database_id=self._database_id))
         except Exception as error:  # noqa: BLE001 - the package raises its own for a text that looks like a key
             return Rejected(f"cannot be written as a request: {type(error).__name__}")
         reply = self._endpoint.post(content)
@@ -114,8 +118,8 @@ class SendGrid:
         return Unknown(f"answer {status}")
 
 
-def payload(message: OutgoingMessage, *, sandbox: bool) -> dict[str, Any]:
-    """Return the JSON of one mail. The message id rides along as a custom argument, without any personal data."""
+def payload(message: OutgoingMessage, *, sandbox: bool, database_id: str = "") -> dict[str, Any]:
+    """Return the JSON of one mail. Its id and its database ride along as custom arguments, without personal data."""
     mail = Mail()
     mail.from_email = _person(Email(), message.sender)
     mail.subject = message.subject
@@ -124,6 +128,8 @@ def payload(message: OutgoingMessage, *, sandbox: bool) -> dict[str, Any]:
     person = Personalization()
     person.add_to(_person(To(), message.to))
     person.add_custom_arg(CustomArg("cc_message_id", str(message.id)))
+    if database_id:
+        person.add_custom_arg(CustomArg("cc_database", database_id))
     mail.add_personalization(person)
     mail.add_content(Content("text/plain", message.text))
     mail.add_content(Content("text/html", message.html))

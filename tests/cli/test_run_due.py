@@ -227,6 +227,26 @@ def test_a_message_without_an_answer_is_named_and_never_sent_again(shop: Shop, p
     assert len(provider.log) == 1
 
 
+def test_an_event_of_another_database_on_the_same_account_settles_nothing(shop: Shop, provider: HTTPServer) -> None:
+    """Both count their messages from 1, and Anna shops at both."""
+    provider.expect_request("/v3/mail/send").respond_with_data("", status=503)
+    sendgrid(shop, provider)
+    shop.carts(cart(), when="5m")
+    shop.cli("run-due", "--at", iso("30m"), ok=False)
+    ((request, _),) = provider.log
+    ours = request.get_json()["personalizations"][0]["custom_args"]
+    event = {"email": "anna@example.com", "timestamp": 1772447500, "event": "delivered"}
+
+    def told(arguments: dict[str, str]) -> tuple[int, int]:
+        path = shop.folder / "events.json"
+        path.write_text(json.dumps([event | arguments]), encoding="utf-8")
+        counts = shop.cli("import", "events", path, "--json", "--at", iso("40m")).json["events"]
+        return counts["unmatched"], counts["settled"]
+
+    assert told(ours | {"cc_database": "0123456789abcdef"}) == (1, 0)
+    assert told(ours) == (0, 1)
+
+
 def test_the_program_runs_as_a_module_without_a_configuration(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "cartctl", "run-due"], cwd=tmp_path, capture_output=True, text=True, check=False

@@ -66,6 +66,11 @@ def test_the_request_on_the_wire(server: HTTPServer, authority: Authority) -> No
     }
 
 
+def test_a_mail_names_its_database_beside_its_number() -> None:
+    (person,) = payload(a_message(), sandbox=False, database_id="0123456789abcdef")["personalizations"]
+    assert person["custom_args"] == {"cc_message_id": "123", "cc_database": "0123456789abcdef"}
+
+
 def test_sandbox_mode_is_asked_for_in_the_request() -> None:
     assert payload(a_message(), sandbox=True)["mail_settings"] == {"sandbox_mode": {"enable": True}}
     assert "mail_settings" not in payload(a_message(), sandbox=False)
