@@ -34,6 +34,7 @@ ONLY_IN = {
     "jinja2": {"mail/mjml.py", "mail/render.py"},
     "babel": {"mail/render.py"},
     "itsdangerous": {"mail/links.py"},
+    "idna": {"mail/message.py"},
     "email_validator": {"importers/fields.py"},
     "phonenumbers": {"importers/fields.py"},
     "alembic": {"store/schema.py"},

@@ -1,7 +1,7 @@
 """What is handed to a transport, and what it answers."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -31,6 +31,31 @@ def split_address(text: str) -> tuple[str, str]:
         name, _, address = stripped[:-1].rpartition("<")
         return name.strip().strip('"'), address.strip()
     return "", stripped
+
+
+def with_ascii_domains(message: OutgoingMessage) -> OutgoingMessage:
+    """Write domains outside ASCII as DNS knows them (bücher.example: xn--bcher-kva.example, RFC 5890).
+
+    Every provider and server takes those. Not beside a part before the @ that is itself outside ASCII: that takes
+    SMTPUTF8, where the domain stands as it is. Raises ValueError for what is no domain.
+    """
+    reply_to = message.reply_to and _with_ascii_domain(message.reply_to)
+    to, sender = _with_ascii_domain(message.to), _with_ascii_domain(message.sender)
+    if (to, sender, reply_to) == (message.to, message.sender, message.reply_to):
+        return message
+    return replace(message, to=to, sender=sender, reply_to=reply_to)
+
+
+def _with_ascii_domain(text: str) -> str:
+    if text.isascii():
+        return text
+    local, _, domain = split_address(text)[1].rpartition("@")
+    if domain.isascii() or not local.isascii():
+        return text
+    import idna  # few mails need it
+
+    before, _, behind = text.rpartition(domain)
+    return f"{before}{idna.encode(domain, uts46=True).decode()}{behind}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,16 @@ from typing import Any
 import msgspec
 
 from cartctl.mail.https import Endpoint, Reply, bearer, throttled
-from cartctl.mail.message import Accepted, Answer, Misconfigured, OutgoingMessage, Rejected, Unknown, split_address
+from cartctl.mail.message import (
+    Accepted,
+    Answer,
+    Misconfigured,
+    OutgoingMessage,
+    Rejected,
+    Unknown,
+    split_address,
+    with_ascii_domains,
+)
 from cartctl.mail.probe import Probed, judged
 
 _KEY_OR_SENDER = frozenset(
@@ -89,6 +98,7 @@ class Resend:
 
 def payload(message: OutgoingMessage) -> dict[str, Any]:
     """Return the JSON of one mail. The message id rides along as a tag, without any personal data."""
+    message = with_ascii_domains(message)
     return {
         "from": _person(message.sender),
         "to": [split_address(message.to)[1]],

@@ -36,6 +36,7 @@ from cartctl.mail.message import (
     Rejected,
     Unknown,
     split_address,
+    with_ascii_domains,
 )
 from cartctl.mail.probe import Probed, judged
 
@@ -120,6 +121,7 @@ class SendGrid:
 
 def payload(message: OutgoingMessage, *, sandbox: bool, database_id: str = "") -> dict[str, Any]:
     """Return the JSON of one mail. Its id and its database ride along as custom arguments, without personal data."""
+    message = with_ascii_domains(message)
     mail = Mail()
     mail.from_email = _person(Email(), message.sender)
     mail.subject = message.subject

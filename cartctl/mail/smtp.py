@@ -28,6 +28,7 @@ from cartctl.mail.message import (
     Throttled,
     Unavailable,
     Unknown,
+    with_ascii_domains,
 )
 from cartctl.mail.mime import as_mime, envelope_address
 from cartctl.mail.probe import Probed
@@ -82,6 +83,7 @@ class Smtp:
         """Hand one mail over and say what became of it."""
         unique = f"cartctl-{self._database_id}-{message.id}"
         try:
+            message = with_ascii_domains(message)
             content = as_mime(message, unique=unique)
             letter = _Letter(envelope_address(message.sender), envelope_address(message.to), content, unique)
         except ValueError as error:

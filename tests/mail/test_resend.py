@@ -66,6 +66,20 @@ def test_the_request_on_the_wire(server: HTTPServer, authority: Authority) -> No
     }
 
 
+@pytest.mark.parametrize(
+    ("address", "written"),
+    [
+        ("anna@bücher.example", "anna@xn--bcher-kva.example"),
+        ("anna@straße.example", "anna@xn--strae-oqa.example"),
+        ("anna@BÜCHER.example", "anna@xn--bcher-kva.example"),
+        ("jörg@bücher.example", "jörg@bücher.example"),
+    ],
+)
+def test_a_domain_outside_ascii_goes_out_as_dns_knows_it(address: str, written: str) -> None:
+    mail = payload(a_message(to=address, reply_to="Hilfe <help@bücher.example>"))
+    assert (mail["to"], mail["reply_to"]) == ([written], "Hilfe <help@xn--bcher-kva.example>")
+
+
 def test_a_sender_without_a_name_has_none_on_the_wire() -> None:
     assert payload(a_message(sender="hello@shop.example.com"))["from"] == "hello@shop.example.com"
     assert "reply_to" not in payload(a_message())

@@ -83,6 +83,26 @@ def test_an_unusual_address_goes_out_as_it_is(address: str) -> None:
     assert payload(a_message(to=address), sandbox=False)["personalizations"][0]["to"] == [{"email": address}]
 
 
+@pytest.mark.parametrize(
+    ("address", "written"),
+    [
+        ("anna@bücher.example", "anna@xn--bcher-kva.example"),
+        ("anna@straße.example", "anna@xn--strae-oqa.example"),
+        ("anna@BÜCHER.example", "anna@xn--bcher-kva.example"),
+        ("jörg@bücher.example", "jörg@bücher.example"),
+    ],
+)
+def test_a_domain_outside_ascii_goes_out_as_dns_knows_it(address: str, written: str) -> None:
+    mail = payload(a_message(to=address, sender="Bücher <hello@bücher.example>"), sandbox=False)
+    assert mail["personalizations"][0]["to"] == [{"email": written}]
+    assert mail["from"] == {"email": "hello@xn--bcher-kva.example", "name": "Bücher"}
+
+
+def test_what_is_no_domain_is_rejected(authority: Authority) -> None:
+    answer = client("https://localhost:1", authority).send(a_message(to="anna@-ü-.example"))
+    assert answer == Rejected("cannot be written as a request: IDNAError")
+
+
 def test_a_sender_without_a_name_has_none_on_the_wire() -> None:
     assert payload(a_message(sender="hello@shop.example.com"), sandbox=False)["from"] == {
         "email": "hello@shop.example.com"

@@ -91,6 +91,16 @@ def test_an_address_outside_ascii_goes_where_the_server_offers_that(authority: A
     assert second.content.isascii()
 
 
+def test_a_domain_outside_ascii_goes_out_as_dns_knows_it_and_needs_nothing_of_the_server(authority: Authority) -> None:
+    with smtp_server(authority.server_context, security="none") as sink:
+        smtp = client(sink.port, authority)
+        assert smtp.send(a_message(to="anna@bücher.example", sender="Bücher <hello@bücher.example>")) == FINE
+    (mail,) = sink.mails
+    assert (mail.recipients, mail.options) == (("anna@xn--bcher-kva.example",), ())
+    assert b"To: anna@xn--bcher-kva.example\r\n" in mail.content
+    assert b"<hello@xn--bcher-kva.example>" in mail.content
+
+
 def test_an_address_outside_ascii_is_rejected_where_the_server_does_not(authority: Authority) -> None:
     answer = answer_to(authority, {}, to="jörg@example.com")
     assert answer == Rejected("an address outside ASCII, and the server offers no SMTPUTF8")
