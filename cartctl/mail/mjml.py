@@ -4,7 +4,8 @@ While Jinja2 fills a template in, each text that it writes is set aside and a ma
 loops and filters see the text itself. What is left is the mail's structure: it is compiled once, and the words are put
 into the HTML where their marks stand. That a word has no influence on the compiler is not assumed but tried, on each
 structure: with this mail's own words and with awkward ones the long way must give the same HTML to the letter. Where
-it does not (a width given by a word, say), mails of that structure are compiled one by one.
+it does not, mails of that structure are compiled one by one; and so are those in which a word stands where the compiler
+looks for certain words alone (the name of a class, a width), which no trial would hit upon.
 """
 
 import re
@@ -23,8 +24,11 @@ _MARK = re.compile(f"w{secrets.token_hex(8)}x([0-9]+)x")
 """Not to be guessed: nothing that a shopper writes can pass for one. Letters, as the compiler rewrites what is odd."""
 _WORD = "[\\x21-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]+"
 _PLAIN = re.compile(f"{_WORD}(?: {_WORD})*")
-"""A text that XML may hold and no compiler would trim: words with single blanks between them."""
-_AWKWARD = """o'Neil & <b>"Söhne"</b> {x} %d; 1"""
+"""A text that XML may hold: words with single blanks between them."""
+_AWKWARD = """o'Neil & <b>"Söhne"</b> -- {x} %d;\N{NO-BREAK SPACE}1"""
+_TAG = re.compile(r"""<mj(?:ml|-[\w-]*)(?:"[^"]*"|'[^']*'|[^>"'])*>""")
+_HANDED_ON = re.compile(r"""\s(?:href|src|alt|title|lang)\s*=\s*(?:"[^"]*"|'[^']*')""")
+"""Attributes whose values the compiler hands on, whatever they are."""
 
 
 @lru_cache(maxsize=1024)
@@ -61,8 +65,8 @@ class Compiler:
         @pass_environment  # without it Jinja2 would call it once for all for what is constant
         def finalize(_environment: Environment, value: Any) -> Any:
             words: list[str] | None = getattr(local, "words", None)
-            if words is None or type(value) is not str or not _PLAIN.fullmatch(value):
-                return value
+            if words is None or type(value) is not str or not _PLAIN.fullmatch(value) or value != value.strip():
+                return value  # the compiler trims more than the blank: a no-break space, too
             words.append(value)
             return _mark(len(words) - 1)
 
@@ -92,6 +96,8 @@ class _Structure:
         return _put(self._pieces, words)
 
     def learn(self, words: Sequence[str]) -> None:
+        if any(_MARK.search(_HANDED_ON.sub("", tag)) for tag in _TAG.findall(self._mjml)):
+            return
         try:
             pieces = _MARK.split(_compile(self._mjml))
             trials = [list(words), [_AWKWARD] * len(words)]

@@ -1,15 +1,19 @@
 """Mails that differ in their words alone are compiled once: nobody must be able to tell."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from jinja2 import Environment
 from mjml import mjml2html
 
 from cartctl.domain.money import Money
 from cartctl.domain.sequences import Sequence, Step
+from cartctl.errors import TemplateError
 from cartctl.mail.facts import MailFacts
 from cartctl.mail.render import Renderer
 
@@ -66,3 +70,77 @@ def test_each_mail_is_what_compiling_it_alone_gives(tmp_path: Path, inner: str) 
         expected = mjml2html(filled, fonts={}, disable_comments=True)
 
         assert many.render(SEQUENCE, STEP, _facts(name)).html == expected
+
+
+PLACES = {
+    "title": ("<mj-title>{{ brand }}</mj-title><mj-preview>Of {{ postal_address }}</mj-preview>", ""),
+    "text": ("", "<mj-text>{{ brand }}</mj-text><mj-text>&nbsp;{{ postal_address }}<br />{{ brand }} </mj-text>"),
+    "links": ("", '<mj-button href="{{ brand }}">{{ postal_address }}</mj-button>'),
+    "image": ("", '<mj-image alt="{{ brand }}" title="{{ postal_address }}" src="https://example.com/{{ brand }}" />'),
+    "class": (
+        '<mj-attributes><mj-class name="vip" color="red" /></mj-attributes>',
+        '<mj-text mj-class="{{ brand }}" css-class="{{ postal_address }}">-</mj-text>',
+    ),
+    "style": ("<mj-style>.{{ brand }} { color: {{ postal_address }} }</mj-style>", ""),
+    "font": ('<mj-font name="{{ brand }}" href="https://example.com" />', '<mj-text font-family="vip">-</mj-text>'),
+    "breakpoint": ('<mj-breakpoint width="{{ brand }}" />', "<mj-text>{{ postal_address }}</mj-text>"),
+    "comment": ("", "<mj-text>-<!-- {{ brand }} --></mj-text>"),
+    "conditional comment": ("", "<mj-raw><!--[if mso]><b>{{ brand }}</b><![endif]--></mj-raw>"),
+    "table": ("", '<mj-table><tr><td title="{{ brand }}" style="color: {{ brand }}">{{ brand }}</td></tr></mj-table>'),
+    "network": ("", '<mj-social><mj-social-element name="{{ brand }}" href="{{ postal_address }}" /></mj-social>'),
+    "accordion": (
+        "",
+        (
+            "<mj-accordion><mj-accordion-element><mj-accordion-title>{{ brand }}</mj-accordion-title>"
+            "<mj-accordion-text>{{ postal_address }}</mj-accordion-text></mj-accordion-element></mj-accordion>"
+        ),
+    ),
+    "loop": ("", "{% for word in brand.split() %}<mj-text>{{ word }} {{ loop.index }}</mj-text>{% endfor %}"),
+}
+"""Where a word may stand: what a place puts into the head, and into the body."""
+ODD = st.sampled_from(
+    """Anna vip 20px red facebook -- A--B --> <!-- ]]> &nbsp; &#39; [[URL]] {{x}} %s https://a/?b=1&c=2 . \\
+    \u05e9\u05dc\u05d5\u05dd \u0645\u0631\u062d\u0628\u0627""".split()
+)
+SPACES = st.text(" \t\n\x85\xa0\u2003\u2028\u3000\u200b\ufeff", max_size=2)
+WORDS = st.builds("{}{}{}".format, SPACES, ODD | st.text("ab\xa0\x85 -&<>'\"\x7f\u00fc", max_size=6), SPACES)
+
+
+@pytest.fixture(scope="module")
+def places(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Templates with one or two places each, those of two called `a+b`."""
+    folder = tmp_path_factory.mktemp("places")
+    for one, (head, body) in PLACES.items():
+        for two, place in PLACES.items():
+            more_head, more_body = place if two != one else ("", "")
+            sequence = folder / f"{one}+{two}"
+            sequence.mkdir()
+            text = _body(body + more_body).replace("<mjml>", f"<mjml><mj-head>{head}{more_head}</mj-head>")
+            (sequence / "reminder.mjml").write_text(text, encoding="utf-8")
+            (sequence / "reminder.txt").write_text("Hello", encoding="utf-8")
+    return folder
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    one=st.sampled_from(sorted(PLACES)),
+    two=st.sampled_from(sorted(PLACES)),
+    mails=st.lists(st.tuples(WORDS, WORDS), min_size=3, max_size=6),
+)
+def test_whatever_the_words_are_and_wherever_they_stand(
+    places: Path, one: str, two: str, mails: list[tuple[str, str]]
+) -> None:
+    sequence = replace(SEQUENCE, name=f"{one}+{two}")
+    many = Renderer([places])
+    source = (places / sequence.name / "reminder.mjml").read_text(encoding="utf-8")
+    plain = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(source)
+    for brand, address in mails:
+        try:
+            filled = plain.render(brand=brand, postal_address=address)
+            expected = mjml2html(filled, fonts={}, disable_comments=True)
+        except ValueError:
+            with pytest.raises(TemplateError):
+                many.render(sequence, STEP, replace(_facts("Anna"), brand=brand, postal_address=address))
+        else:
+            about = replace(_facts("Anna"), brand=brand, postal_address=address)
+            assert many.render(sequence, STEP, about).html == expected
