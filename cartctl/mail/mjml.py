@@ -25,7 +25,12 @@ _MARK = re.compile(f"w{secrets.token_hex(8)}x([0-9]+)x")
 _WORD = "[\\x21-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U0010ffff]+"
 _PLAIN = re.compile(f"{_WORD}(?: {_WORD})*")
 """A text that XML may hold: words with single blanks between them."""
-_AWKWARD = """o'Neil & <b>"Söhne"</b> -- {x} %d;\N{NO-BREAK SPACE}1"""
+_AWKWARD = """o'Neil & <b>"Söhne"</b> -- {x} %d; 1"""
+_MORE_AWKWARD = f"{_AWKWARD}\N{NO-BREAK SPACE}\\"
+_VALUE = re.compile(r"""<mj-title\b.*?</mj-title>|<[a-zA-Z](?:"[^"]*"|'[^']*'|[^>"'])*>""", re.DOTALL)
+"""What becomes an attribute's value, or part of one: tags, and the title, of which the compiler makes a label."""
+_HANDED_ON_IN_VALUES = re.compile("[ -\\[\\]-~\xa1-\xac\xae-\u02ff\u0400-\u0482\u4e00-\u9fff]*")
+"""Other characters the compiler writes as in source code there: a no-break space as `\\u{a0}`."""
 _TAG = re.compile(r"""<mj(?:ml|-[\w-]*)(?:"[^"]*"|'[^']*'|[^>"'])*>""")
 _HANDED_ON = re.compile(r"""\s(?:href|src|alt|title|lang)\s*=\s*(?:"[^"]*"|'[^']*')""")
 """Attributes whose values the compiler hands on, whatever they are."""
@@ -89,18 +94,25 @@ class _Structure:
         self._mjml = mjml
         self._pieces: list[str] | None = None
         """The HTML cut at its marks: text, number of a word, text, number … None: not known, or not of use."""
+        values = "".join(_VALUE.findall(mjml))
+        self._in_values = {int(number) for number in _MARK.findall(values)}
 
     def html(self, words: Sequence[str]) -> str:
-        if self._pieces is None:
+        if self._pieces is None or not all(self._fits(number, words[number]) for number in self._in_values):
             return _compile(_put(_MARK.split(self._mjml), words))
         return _put(self._pieces, words)
+
+    def _fits(self, number: int, word: str) -> bool:
+        return number not in self._in_values or _HANDED_ON_IN_VALUES.fullmatch(word) is not None
 
     def learn(self, words: Sequence[str]) -> None:
         if any(_MARK.search(_HANDED_ON.sub("", tag)) for tag in _TAG.findall(self._mjml)):
             return
         try:
             pieces = _MARK.split(_compile(self._mjml))
-            trials = [list(words), [_AWKWARD] * len(words)]
+            own = [word if self._fits(number, word) else _AWKWARD for number, word in enumerate(words)]
+            more = [_MORE_AWKWARD if self._fits(number, _MORE_AWKWARD) else _AWKWARD for number in range(len(words))]
+            trials = [own, more, [_AWKWARD] * len(words)]
             same = all(_put(pieces, trial) == _compile(_put(_MARK.split(self._mjml), trial)) for trial in trials)
         except (NotMjmlError, IndexError):
             return

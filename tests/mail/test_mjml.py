@@ -4,6 +4,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -11,11 +12,13 @@ from hypothesis import strategies as st
 from jinja2 import Environment
 from mjml import mjml2html
 
+from cartctl import resources
 from cartctl.domain.money import Money
 from cartctl.domain.sequences import Sequence, Step
 from cartctl.errors import TemplateError
 from cartctl.mail.facts import MailFacts
 from cartctl.mail.render import Renderer
+from tests.mail.builders import an_item, facts, shipped
 
 STEP = Step(key="reminder", after=timedelta(minutes=30), subject="Hello")
 SEQUENCE = Sequence(name="carts", trigger="cart-abandoned", stop_when=frozenset(), steps=(STEP,))
@@ -72,10 +75,32 @@ def test_each_mail_is_what_compiling_it_alone_gives(tmp_path: Path, inner: str) 
         assert many.render(SEQUENCE, STEP, _facts(name)).html == expected
 
 
+def test_mails_of_the_shipped_templates_are_compiled_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first alone, the second with marks and three times to see that this is right; the others not at all."""
+    compiled: list[str] = []
+
+    def compiling(text: str, **options: Any) -> str:
+        compiled.append(text)
+        return mjml2html(text, **options)
+
+    monkeypatch.setattr("cartctl.mail.mjml.mjml2html", compiling)
+    renderer = Renderer([resources.shipped_templates()])
+    for name in (f"Jörg {letter}. Ünal" for letter in "ABCDEFGHIJKLMNOPQRST"):
+        items = [
+            an_item(f"{name}'s kettle", image_url="https://shop.example.com/1.jpg"),
+            an_item("Tea", price="1234.5"),
+        ]
+        about = facts(*items, first_name=name, locale="fr_FR")
+        for step in shipped().steps:
+            renderer.render(shipped(), step, about)
+    assert len(compiled) == 5 * len(shipped().steps)
+
+
 PLACES = {
     "title": ("<mj-title>{{ brand }}</mj-title><mj-preview>Of {{ postal_address }}</mj-preview>", ""),
     "text": ("", "<mj-text>{{ brand }}</mj-text><mj-text>&nbsp;{{ postal_address }}<br />{{ brand }} </mj-text>"),
     "links": ("", '<mj-button href="{{ brand }}">{{ postal_address }}</mj-button>'),
+    "anchor": ("", '<mj-text><a href="{{ brand }}" title="{{ postal_address }}">{{ brand }}</a></mj-text>'),
     "image": ("", '<mj-image alt="{{ brand }}" title="{{ postal_address }}" src="https://example.com/{{ brand }}" />'),
     "class": (
         '<mj-attributes><mj-class name="vip" color="red" /></mj-attributes>',
