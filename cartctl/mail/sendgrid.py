@@ -102,7 +102,7 @@ class SendGrid:
     def _answer(self, reply: Reply, now: datetime) -> Answer:
         status = reply.status
         if status == (200 if self._sandbox else 202):
-            return Accepted(reply.headers.get("X-Message-Id", "")[:200])
+            return Accepted(reply.headers.get("x-message-id", "")[:200])
         fields = _fields_at_fault(reply)
         told = f"{status} (at fault: {', '.join(fields)[:150]})" if fields else f"{status}"
         if status in (401, 403):

@@ -2,6 +2,7 @@
 
 import contextlib
 import ssl
+import time
 from datetime import timedelta
 from typing import Any
 
@@ -96,6 +97,38 @@ def test_an_answer_may_come_in_chunks_after_provisional_ones(authority: Authorit
 
     replies = answers(chunks, authority, requests=3)
     assert [reply.body for reply in replies if isinstance(reply, Reply)] == [b"n1", b"n2", b"n3"]
+
+
+@pytest.mark.parametrize("pause", [0, 0.05], ids=["at once", "in pieces"])
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        (b"HTTP/1.1 202 Accepted\r\nX-Message-Id:\t a:b \r\nContent-Length: 0\r\n\r\n", (202, "a:b", b"", 1)),
+        (b"HTTP/1.1 202\r\nCONTENT-LENGTH: 2\r\nx-message-id: a\r\n\r\nok", (202, "a", b"ok", 1)),
+        (b"HTTP/1.1 202 OK\r\nX-Message-Id: a\r\nX-Message-Id: b\r\nContent-Length: 0\r\n\r\n", (202, "a", b"", 1)),
+        (b"HTTP/1.1 204 Nothing\r\nX-Message-Id: a\r\n\r\n", (204, "a", b"", 1)),
+        (b"HTTP/1.0 202 OK\r\nX-Message-Id: a\r\nContent-Length: 0\r\n\r\n", (202, "a", b"", 2)),
+        (b"HTTP/1.1 202 OK\r\nX-Message-Id: a\r\nConnection: Close\r\nContent-Length: 0\r\n\r\n", (202, "a", b"", 2)),
+    ],
+)
+def test_an_answer_means_the_same_however_it_is_written_and_arrives(
+    authority: Authority, answer: bytes, expected: tuple[int, str, bytes, int], pause: float
+) -> None:
+    opened: list[int] = []
+
+    def behave(connection: Any) -> None:
+        opened.append(1)
+        with contextlib.suppress(ConnectionError):
+            while True:
+                read_request(connection)
+                for piece in (answer[:30], answer[30:]) if pause else (answer,):
+                    time.sleep(pause)
+                    connection.sendall(piece)
+
+    for reply in answers(behave, authority, requests=2):
+        assert isinstance(reply, Reply)
+        assert (reply.status, reply.headers["x-message-id"], reply.body) == expected[:3]
+    assert len(opened) == expected[3]
 
 
 def test_half_an_answer_is_none(authority: Authority) -> None:
