@@ -3,11 +3,13 @@
 import re
 import typing
 from datetime import timedelta
+from ipaddress import ip_network
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
+from cartctl.domain.destinations import Host, destination
 from cartctl.domain.money import check_currency
 from cartctl.domain.times import QuietHours, format_duration, parse_duration, zone_named
 
@@ -165,6 +167,12 @@ class DoctorSettings(_Section, frozen=True):
     nameserver: str | None = None
 
 
+class WebSettings(_Section, frozen=True):
+    trusted_proxies: tuple[str, ...] = ()
+    rate_limit: int = 300
+    scanners: tuple[str, ...] = ()
+
+
 class Store(_Section, frozen=True):
     hosts: tuple[str, ...] = ()
     currency: Currency | None = None
@@ -173,6 +181,9 @@ class Store(_Section, frozen=True):
     date_order: Literal["day-first", "month-first"] | None = None
     brand: str | None = None
     url: str | None = None
+    discount: str | None = None
+    logo: str | None = None
+    colour: str | None = None
 
 
 class Settings(_Section, frozen=True):
@@ -207,6 +218,7 @@ class Settings(_Section, frozen=True):
     metrics: MetricsSettings = MetricsSettings()
     healthcheck: HealthcheckSettings = HealthcheckSettings()
     doctor: DoctorSettings = DoctorSettings()
+    web: WebSettings = WebSettings()
     coupons: dict[str, str] = {}
     mappings: dict[str, dict[str, str]] = {}
     stores: dict[str, Store] = {}
@@ -273,9 +285,40 @@ def wrong_values(settings: Settings) -> typing.Iterator[tuple[str, str]]:
         yield "time_scale", f"{settings.time_scale:g} is not between 1 and 100000"
     if not 0 <= settings.coupon.warn_below <= 1_000_000:
         yield "coupon.warn_below", f"{settings.coupon.warn_below} is not between 0 and 1000000"
-    for name in settings.stores:
+    for key in ("trusted_proxies", "scanners"):
+        for address in getattr(settings.web, key):
+            if complaint := _refused(ip_network, address):
+                yield f"web.{key}", complaint
+    if settings.web.rate_limit < 0:
+        yield "web.rate_limit", f"{settings.web.rate_limit} is below 0 (0: no limit)"
+    for name, store in settings.stores.items():
         if not 1 <= len(name) <= MAX_STORE_NAME:
             yield f"stores.{name}", f"a store's name has 1 to {MAX_STORE_NAME} characters"
+        yield from ((f"stores.{name}.{key}", complaint) for key, complaint in _wrong_in_store(store))
+
+
+def _wrong_in_store(store: Store) -> typing.Iterator[tuple[str, str]]:
+    hosts = []
+    for text in store.hosts:
+        if complaint := _refused(Host.parse, text):
+            yield "hosts", complaint
+        else:
+            hosts.append(Host.parse(text))
+    if store.discount is not None and not re.fullmatch(r"[A-Za-z0-9_.-]{1,40}", store.discount):
+        yield "discount", f'"{store.discount}" is neither "shopify", "woocommerce" nor a name of a URL parameter'
+    if store.colour is not None and not re.fullmatch("#[0-9A-Fa-f]{6}", store.colour):
+        yield "colour", f'"{store.colour}" is no colour (#1f4fd8 is)'
+    if store.logo is not None and destination(store.logo, hosts) is None:
+        yield "logo", f'"{store.logo}" is no https address on one of the hosts of the store'
+
+
+def _refused(read: typing.Callable[[str], object], text: str) -> str | None:
+    """Return why `read` does not take a text."""
+    try:
+        read(text)
+    except ValueError as error:
+        return str(error) or f'"{text}" cannot be read'
+    return None
 
 
 def _is_safe(url: str) -> bool:

@@ -23,6 +23,7 @@ from cartctl.cli import (
     purging,
     reporting,
     sequences,
+    serve,
     setup,
     status,
     suppressing,
@@ -76,6 +77,7 @@ app.command("resume")(braking.resume)
 app.command("cancel")(braking.cancel)
 app.add_typer(messages.app, name="messages")
 app.command("report")(reporting.report)
+app.command("serve")(serve.serve)
 app.add_typer(sequences.app, name="sequences")
 app.add_typer(contacts.app, name="contact")
 app.add_typer(suppressing.app, name="suppress")

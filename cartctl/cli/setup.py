@@ -104,6 +104,11 @@ transport = "outbox"
 # dkim_selectors = []                        # where your DKIM keys are, if not where the provider puts them
 # nameserver = "192.0.2.53"                  # for cartctl doctor --online; else this machine's own
 
+[web]
+# trusted_proxies = []                       # addresses of your own proxy, such as "127.0.0.1": it says who asks
+# rate_limit = 300                           # requests a minute from one address; 0: no limit
+# scanners = []                              # addresses or networks whose clicks are no shopper's
+
 [coupons]
 # recovery10 = "BACK10"                      # the code of the offer mail; or one for each: cartctl import coupons
 
@@ -115,7 +120,10 @@ transport = "outbox"
 # "Cart no." = "cart_id"                     # their column = the column of our own format
 
 # [stores.main]                              # one table a shop
-# hosts = ["shop.example.com"]
+# hosts = ["shop.example.com"]               # recovery links lead to these and nowhere else
+# discount = "shopify"                       # or "woocommerce", or a parameter's name: how a link carries the code
+# logo = "https://shop.example.com/logo.png" # for the pages; on one of the hosts
+# colour = "#1f4fd8"                         # of their buttons
 # url = "https://shop.example.com"
 # brand = "Example Shop"
 # currency = "EUR"                           # for exports that name none

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 from cartctl import resources
 from cartctl.config import Loaded
 from cartctl.domain.decide import TimeRules
+from cartctl.domain.destinations import Host
 from cartctl.domain.identity import normalise_email
 from cartctl.domain.purchases import PurchaseRules
 from cartctl.domain.times import QuietHours, zone_named
@@ -28,6 +29,8 @@ from cartctl.store.database import Database
 
 SWITCH_SECONDS = 0.0005
 NO_SENDER = 'from (such as "Example Shop <shop@example.com>")'
+DISCOUNT_PARAMETERS = {"shopify": "discount", "woocommerce": "coupon_code"}
+"""What shops call the code in a cart's address; any other name is the parameter's own."""
 _NOWHERE = "Example Shop <shop@example.com>"
 
 
@@ -90,11 +93,15 @@ def tiktok_app(settings: Settings, *, verify: bool | None = None) -> App | None:
 def store_facts(settings: Settings, name: str | None) -> StoreFacts:
     """Without a brand of its own a store goes by the name in `from`, else by its host."""
     store = settings.store(name or "")
-    host = store.hosts[0] if store.hosts else ""
+    hosts = tuple(Host.parse(text) for text in store.hosts)
     return StoreFacts(
-        brand=store.brand or split_address(settings.from_ or "")[0] or host or "our shop",
-        url=store.url or (f"https://{host}" if host else ""),
+        brand=store.brand or split_address(settings.from_ or "")[0] or (hosts[0].name if hosts else "our shop"),
+        url=store.url or (hosts[0].origins[-1] if hosts else ""),
         zone=zone_named(store.timezone or settings.timezone),
+        hosts=hosts,
+        discount_parameter=DISCOUNT_PARAMETERS.get(store.discount or "", store.discount or ""),
+        logo=store.logo or "",
+        colour=store.colour or "",
     )
 
 
@@ -188,7 +195,7 @@ def equip(
 
         # Rendering keeps the interpreter busy: else a thread with an answer to read waits 5 ms for it, again and again.
         sys.setswitchinterval(SWITCH_SECONDS)
-        signing, hashing = _keys(loaded, database, clock())
+        signing, hashing = secret_keys(loaded, database, clock())
         return Equipment(
             transport=transport or make_transport(loaded, hashing),
             composer=Composer(
@@ -213,7 +220,8 @@ def sender(loaded: Loaded) -> Any:
     )
 
 
-def _keys(loaded: Loaded, database: Database, now: datetime) -> tuple[tuple[str, ...], bytes]:
+def secret_keys(loaded: Loaded, database: Database, now: datetime) -> tuple[tuple[str, ...], bytes]:
+    """Return the keys that sign links (the first signs, all verify) and the one that addresses are hashed with."""
     with database.write() as connection:
         hashing = keys.key(connection, keys.HASHING, now=now).encode()
         signing = loaded.secret_keys or (keys.key(connection, keys.SIGNING, now=now),)

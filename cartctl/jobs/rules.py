@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, tzinfo
 
 from cartctl.domain.decide import TimeRules
+from cartctl.domain.destinations import Host
 from cartctl.domain.identity import is_relay
 from cartctl.domain.purchases import PurchaseRules
 from cartctl.domain.sequences import Sequence, Step
@@ -21,6 +22,13 @@ class StoreFacts:
     brand: str
     url: str
     zone: tzinfo
+    hosts: tuple[Host, ...] = ()
+    """Where a recovery link may lead."""
+    discount_parameter: str = ""
+    """What the shop calls the code in a cart's address; "": it cannot be told one."""
+    logo: str = ""
+    colour: str = ""
+    """`#1f4fd8`; "": none of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -24,7 +24,11 @@ class BadTokenError(ValueError):
 
 
 class ExpiredTokenError(ValueError):
-    """Ours, but older than `VALID_FOR`."""
+    """Ours, but older than `VALID_FOR`. `message_id`: the message it names."""
+
+    def __init__(self, message_id: int) -> None:
+        super().__init__("this link has expired")
+        self.message_id = message_id
 
 
 class Links:
@@ -38,7 +42,7 @@ class Links:
         self._signers = {purpose: _Signer(last_signs, purpose) for purpose in _PATHS}
 
     def link(self, purpose: Purpose, message_id: int, *, now: datetime) -> str:
-        """Return the link for a message, valid for 30 days from `now`."""
+        """Return the link for a message. A recovery link is valid for 30 days from `now`."""
         return f"{self._base_url}/{_PATHS[purpose]}/{self.token(purpose, message_id, now=now)}"
 
     def token(self, purpose: Purpose, message_id: int, *, now: datetime) -> str:
@@ -47,14 +51,17 @@ class Links:
         return (signed + b"." + self._signers[purpose].get_signature(signed)).decode()
 
     def read(self, purpose: Purpose, token: str, *, now: datetime) -> int:
-        """Return the message's id. Raises BadTokenError or ExpiredTokenError."""
+        """Return the message's id. Raises BadTokenError or ExpiredTokenError.
+
+        Only recovery links expire: whoever finds an old mail must still be able to unsubscribe.
+        """
         try:
             value, signed_at = self._signers[purpose].unsign(token, return_timestamp=True)
             message_id = int(value)
         except (BadSignature, ValueError):
             raise BadTokenError("no such link") from None
-        if now - signed_at > VALID_FOR:
-            raise ExpiredTokenError("this link has expired")
+        if purpose == "recover" and now - signed_at > VALID_FOR:
+            raise ExpiredTokenError(message_id)
         return message_id
 
 

@@ -120,14 +120,9 @@ class _Environment(SandboxedEnvironment):
 
 def _values(step: Step, facts: MailFacts) -> dict[str, Any]:
     locale = _locale(facts.locale)
-    lines = [item for item in facts.items if item.quantity]
-    return {
+    return shown_cart(facts.items, facts.currency, facts.total, facts.locale) | {
         "step": step.key,
         "first_name": _greetable(facts.first_name),
-        "items": [_item(item, facts.currency, locale) for item in lines[:SHOWN_ITEMS]],
-        "more_items": max(0, len(lines) - SHOWN_ITEMS),
-        "item_count": sum(item.quantity for item in lines),
-        "total": price(facts.total, locale) if facts.total.amount else "",
         "brand": facts.brand,
         "shop_url": facts.shop_url,
         "postal_address": facts.postal_address,
@@ -136,6 +131,18 @@ def _values(step: Step, facts: MailFacts) -> dict[str, Any]:
         "link_valid_until": _date(facts.link_valid_until.date(), locale),
         "link_valid_days": VALID_FOR.days,
         "coupon": facts.coupon,
+    }
+
+
+def shown_cart(items: Sequence[Item], currency: str, total: Money, locale_name: str) -> dict[str, Any]:
+    """Return what mails and pages show of a cart: `items`, `more_items`, `item_count` and `total`."""
+    locale = _locale(locale_name)
+    lines = [item for item in items if item.quantity]
+    return {
+        "items": [_item(item, currency, locale) for item in lines[:SHOWN_ITEMS]],
+        "more_items": max(0, len(lines) - SHOWN_ITEMS),
+        "item_count": sum(item.quantity for item in lines),
+        "total": price(total, locale) if total.amount else "",
     }
 
 

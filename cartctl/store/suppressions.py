@@ -1,4 +1,4 @@
-"""Suppressing addresses: what imports of bounces, complaints and refusals write by the batch, and what lifts that."""
+"""Suppressing addresses: imports of bounces, complaints and refusals, the unsubscribe link, and what lifts it again."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

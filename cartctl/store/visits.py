@@ -1,0 +1,128 @@
+"""Links of mails that were followed: the message that a link names, and the events of it.
+
+Kinds of these events: `click` (the recovery link), `view` (the unsubscribe page), `probe` (HEAD of either).
+"""
+
+import secrets
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, Select, bindparam, select, update
+
+from cartctl.store.instants import UtcTime
+from cartctl.store.sql import chunks
+from cartctl.store.tables import carts, contacts, enrollments, events, messages
+
+SOURCE = "endpoint"
+CLICK, VIEW, PROBE = "click", "view", "probe"
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """One link of a message, followed at `at`."""
+
+    message_id: int
+    kind: str
+    at: datetime
+    scanner_score: int
+
+
+_NAMED: Select[Any] = (
+    select(
+        messages.c.id,
+        messages.c.step,
+        messages.c.coupon,
+        messages.c.sent_at,
+        enrollments.c.sequence,
+        enrollments.c.cart_id,
+        enrollments.c.store,
+        carts.c.status.label("cart_status"),
+        carts.c.cart_url,
+        carts.c.locale,
+        carts.c.currency,
+        carts.c.total_minor,
+    )
+    .join(enrollments, enrollments.c.id == messages.c.enrollment_id)
+    .join(carts, carts.c.id == enrollments.c.cart_id)
+    .where(messages.c.id.in_(bindparam("ids", expanding=True)))
+)
+_ADDRESSED: Select[Any] = (
+    select(
+        messages.c.id,
+        messages.c.contact_id,
+        messages.c.sent_at,
+        enrollments.c.sequence,
+        enrollments.c.store,
+        carts.c.locale,
+        contacts.c.email_normalised,
+    )
+    .join(enrollments, enrollments.c.id == messages.c.enrollment_id)
+    .join(carts, carts.c.id == enrollments.c.cart_id)
+    .join(contacts, contacts.c.id == messages.c.contact_id)
+    .where(messages.c.id == bindparam("message_id"))
+)
+_RECENT = select(events.c.message_id, events.c.kind).where(
+    events.c.message_id.in_(bindparam("ids", expanding=True)),
+    events.c.source == SOURCE,
+    events.c.at >= bindparam("since", type_=UtcTime),
+    events.c.kind.in_((CLICK, VIEW, PROBE)),
+)
+
+
+def carts_of(connection: Connection, message_ids: Iterable[int]) -> dict[int, Row[Any]]:
+    """Return message, enrollment and cart of these messages, by message id."""
+    found: dict[int, Row[Any]] = {}
+    for chunk in chunks(sorted(set(message_ids))):
+        for row in connection.execute(_NAMED, {"ids": chunk}):
+            found[row.id] = row
+    return found
+
+
+def person_of(connection: Connection, message_id: int) -> Row[Any] | None:
+    """Return whom a message was addressed to, with its sequence and store."""
+    return connection.execute(_ADDRESSED, {"message_id": message_id}).one_or_none()
+
+
+def note(connection: Connection, message_id: int, kind: str, *, at: datetime, detail: str = "") -> None:
+    """Keep what was done by a link of a message."""
+    connection.execute(
+        events.insert(), [_event(kind=kind, at=at, message_id=message_id, detail=detail, scanner_score=None)]
+    )
+
+
+def remember(connection: Connection, visits: Sequence[Visit], *, at_once: timedelta, at_once_score: int) -> None:
+    """Keep visits, each of them, however alike they are.
+
+    Where links of one message, or a link and its HEAD, were followed within `at_once`, all of them score at least
+    `at_once_score`; the earlier ones may have been kept by another process.
+    """
+    connection.execute(
+        events.insert(),
+        [
+            _event(kind=visit.kind, at=visit.at, message_id=visit.message_id, scanner_score=visit.scanner_score)
+            for visit in visits
+        ],
+    )
+    since = min(visit.at for visit in visits) - at_once
+    kinds: dict[int, set[str]] = {}
+    for chunk in chunks(sorted({visit.message_id for visit in visits})):
+        for row in connection.execute(_RECENT, {"ids": chunk, "since": since}):
+            kinds.setdefault(row.message_id, set()).add(row.kind)
+    for chunk in chunks(sorted(id_ for id_, found in kinds.items() if len(found) > 1)):
+        connection.execute(
+            update(events)
+            .where(
+                events.c.message_id.in_(chunk),
+                events.c.source == SOURCE,
+                events.c.at >= since,
+                events.c.scanner_score < at_once_score,
+            )
+            .values(scanner_score=at_once_score)
+        )
+
+
+def _event(**columns: Any) -> dict[str, Any]:
+    """No two of these are the same event, so what makes an event the same is made up."""
+    return {"content_hash": secrets.token_hex(32), "source": SOURCE} | columns

@@ -1,0 +1,113 @@
+"""The application: what is served at which address, and what every request passes on its way in.
+
+From the outside: `Guard` (headers, faults) -> `Throttle` (requests a minute) -> `SlowBody` -> body limit -> the route.
+"""
+
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.middleware.body_limit import RequestBodyLimitMiddleware
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from cartctl import __version__, config
+from cartctl.cli import wiring
+from cartctl.config import Loaded
+from cartctl.errors import DatabaseError
+from cartctl.jobs.rules import Clock
+from cartctl.web import health, recover, unsubscribe
+from cartctl.web.limits import BODY_BYTES, Allowance, Clients, Monotonic, SlowBody, allowance_key
+from cartctl.web.pages import Pages
+from cartctl.web.security import Guard
+from cartctl.web.service import open_service
+
+
+def create_app(
+    loaded: Loaded | None = None, *, clock: Clock | None = None, monotonic: Monotonic | None = None
+) -> FastAPI:
+    """Build the endpoint from `loaded`, else from cartctl.toml and the environment as every command does.
+
+    The database is opened when the server starts, not here. Raises ConfigurationError.
+    """
+    loaded = loaded or config.load(file=None, environment=os.environ, folder=Path())
+    clock, monotonic = clock or (lambda: datetime.now(UTC)), monotonic or time.monotonic
+    settings = loaded.settings
+    (only,) = settings.stores if len(settings.stores) == 1 else (None,)
+    pages = Pages(
+        wiring.template_folders(loaded),
+        only_store=wiring.store_facts(settings, only) if only or not settings.stores else None,
+    )
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        app.state.service = service = open_service(loaded, pages, clock, monotonic)
+        try:
+            yield
+        finally:
+            service.close()
+
+    app = FastAPI(
+        title="cartctl", version=__version__, docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan
+    )
+    for module in (recover, unsubscribe, health):
+        app.include_router(module.router)
+    _answer_faults(app, pages)
+    # The last one added is the first that a request meets.
+    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=BODY_BYTES)
+    app.add_middleware(SlowBody, refuse=_page(lambda request: pages.refused(request, 408)))
+    app.add_middleware(
+        Throttle,
+        allowance=Allowance(settings.web.rate_limit, monotonic),
+        clients=Clients(settings.web.trusted_proxies, settings.web.scanners),
+        pages=pages,
+    )
+    app.add_middleware(
+        Guard,
+        refuse=_page(lambda request: pages.unavailable(request, status=500)),
+        tls=settings.base_url.startswith("https://"),
+    )
+    return app
+
+
+def _answer_faults(app: FastAPI, pages: Pages) -> None:
+    async def on_http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        page = pages.not_found(request) if error.status_code == 404 else pages.refused(request, error.status_code)
+        page.headers.update(error.headers or {})
+        return page
+
+    async def on_database(request: Request, error: Exception) -> Response:
+        return pages.unavailable(request)
+
+    app.add_exception_handler(HTTPException, on_http)
+    app.add_exception_handler(DatabaseError, on_database)
+
+
+class Throttle:
+    """Holds each address to its requests a minute.
+
+    A one-click unsubscription is not counted: a mail provider posts those of all its customers from few addresses, and
+    none may be lost. Each is signed, and each link has an allowance of its own.
+    """
+
+    def __init__(self, app: ASGIApp, allowance: Allowance, clients: Clients, pages: Pages) -> None:
+        self._app, self._allowance, self._clients, self._pages = app, allowance, clients, pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        counts = scope["type"] == "http" and not (scope["method"] == "POST" and scope["path"].startswith("/u/"))
+        wait = self._allowance.wait(allowance_key(self._clients.address(scope))) if counts else 0
+        answer = self._pages.too_many(Request(scope), wait) if wait else self._app
+        await answer(scope, receive, send)
+
+
+def _page(make: Callable[[Request], Response]) -> ASGIApp:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        await make(Request(scope))(scope, receive, send)
+
+    return answer

@@ -1,0 +1,155 @@
+"""The pages: templates/pages/*.html filled in, in the cart's language and the store's colours.
+
+No page names the shopper; only the unsubscribe page shows an address, masked. Nothing is loaded from elsewhere but
+pictures from the store's own hosts, and the policy in the header holds the browser to that.
+"""
+
+import base64
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+from jinja2 import FileSystemLoader, StrictUndefined
+from jinja2.sandbox import SandboxedEnvironment
+from markupsafe import Markup
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from cartctl.domain.colours import text_on
+from cartctl.domain.destinations import destination
+from cartctl.domain.identity import mask_email
+from cartctl.jobs.recover import CartContent
+from cartctl.jobs.rules import StoreFacts
+from cartctl.jobs.unsubscribe import Standing
+from cartctl.mail.render import shown_cart
+from cartctl.web.languages import Languages
+
+_COLOUR = "#1f4fd8"
+
+
+@dataclass(frozen=True, slots=True)
+class _Style:
+    """The one style sheet, in one store's colours."""
+
+    css: str
+    source: str
+    """What the policy calls it."""
+
+
+class Pages:
+    """Renders pages from template folders, the first of which wins."""
+
+    def __init__(self, folders: Sequence[Path], *, only_store: StoreFacts | None) -> None:
+        """`only_store`: whose pages they are where a link does not tell, there being no other."""
+        self._languages = Languages(folders)
+        self._only_store = only_store
+        self._environment = SandboxedEnvironment(
+            loader=FileSystemLoader([str(folder) for folder in folders]),
+            undefined=StrictUndefined,
+            autoescape=True,
+            trim_blocks=True,
+            lstrip_blocks=True,
+            auto_reload=False,
+        )
+        self._style = lru_cache(maxsize=256)(self._make_style)
+
+    def cart(self, store: StoreFacts, content: CartContent, *, shop: str, request: Request) -> HTMLResponse:
+        """Show what is in the cart, and the way to the shop."""
+        cart = shown_cart(content.items, content.currency, content.total, content.locale)
+        for item in cart["items"]:
+            item["image_url"] = destination(item["image_url"], store.hosts) or ""
+            item["product_url"] = destination(item["product_url"], store.hosts) or ""
+        values = cart | {"shop": shop, "coupon": content.coupon}
+        return self._page("cart", store, content.locale, request, values)
+
+    def bought(self, store: StoreFacts, *, shop: str, locale: str, request: Request) -> HTMLResponse:
+        return self._page("bought", store, locale, request, {"shop": shop})
+
+    def unsubscribe(
+        self, store: StoreFacts, email: str, standing: Standing, *, locale: str, request: Request, undone: bool = False
+    ) -> HTMLResponse:
+        """Ask for the one press of a button, or say that it is done."""
+        values = {
+            "address": mask_email(email) if email else "",
+            "extent": standing.extent.value if standing.extent else "",
+            "may_undo": standing.may_undo,
+            "undone": undone,
+        }
+        return self._page("unsubscribe", store, locale, request, values)
+
+    def expired(self, store: StoreFacts, *, locale: str, request: Request) -> HTMLResponse:
+        return self._problem("expired", 410, request, store=store, locale=locale)
+
+    def not_found(self, request: Request) -> HTMLResponse:
+        """The same for every link that is none of ours, whether it was altered, invented or of another purpose."""
+        return self._problem("not_found", 404, request)
+
+    def too_many(self, request: Request, wait_seconds: float) -> HTMLResponse:
+        return self._problem("too_many", 429, request, headers={"Retry-After": str(ceil(wait_seconds))})
+
+    def unavailable(self, request: Request, *, status: int = 503) -> HTMLResponse:
+        return self._problem("unavailable", status, request, headers={"Retry-After": "60"})
+
+    def refused(self, request: Request, status: int) -> HTMLResponse:
+        """A request that is too large, too slow, or of a method that is not served."""
+        return self._problem("refused", status, request)
+
+    def _problem(
+        self,
+        name: str,
+        status: int,
+        request: Request,
+        *,
+        store: StoreFacts | None = None,
+        locale: str = "",
+        headers: dict[str, str] | None = None,
+    ) -> HTMLResponse:
+        page = self._page("problem", store or self._only_store, locale, request, {"problem": name}, status=status)
+        page.headers.update(headers or {})
+        return page
+
+    def _page(
+        self,
+        name: str,
+        store: StoreFacts | None,
+        locale: str,
+        request: Request,
+        values: dict[str, Any],
+        *,
+        status: int = 200,
+    ) -> HTMLResponse:
+        language = self._languages.chosen(locale, request.headers.get("accept-language", ""))
+        words = self._languages.words(language)
+        style = self._style(store.colour if store else "")
+        html = self._environment.get_template(f"pages/{name}.html").render(
+            values
+            | {
+                "say": lambda key, **filled: words[key].format_map(filled),
+                "language": language.replace("_", "-"),
+                "direction": self._languages.direction(language),
+                "brand": store.brand if store else "",
+                "home": store.url if store else "",
+                "logo": store.logo if store else "",
+                "style": Markup(style.css),  # noqa: S704 - our own file, and a colour of six hexadecimal digits
+            }
+        )
+        return HTMLResponse(html, status, headers={"Content-Security-Policy": _policy(store, style)})
+
+    def _make_style(self, colour: str) -> _Style:
+        css = self._environment.get_template("pages/style.css").render(
+            colour=colour or _COLOUR, on_colour=text_on(colour or _COLOUR), has_own=bool(colour)
+        )
+        digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+        return _Style(css, f"'sha256-{digest}'")
+
+
+def _policy(store: StoreFacts | None, style: _Style) -> str:
+    pictures = " ".join(origin for host in (store.hosts if store else ()) for origin in host.origins) or "'none'"
+    return (
+        f"default-src 'none'; style-src {style.source}; img-src {pictures}; "
+        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    )

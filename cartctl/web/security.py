@@ -1,0 +1,64 @@
+"""What every answer bears: headers that keep tokens and pages to themselves. And no fault shows its inside."""
+
+import logging
+from collections.abc import Mapping
+
+from starlette.datastructures import MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+log = logging.getLogger("cartctl.web")
+NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+"""The policy of answers that are no page."""
+HEADERS: Mapping[str, str] = {
+    "Content-Security-Policy": NOTHING,
+    "Referrer-Policy": "no-referrer",  # the token is in the address
+    "X-Robots-Tag": "noindex, nofollow",
+    "Cache-Control": "no-store",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
+}
+_HSTS = "max-age=31536000"
+
+
+class Guard:
+    """Adds the headers, and answers in the place of a request that failed.
+
+    A traceback goes to the log without what the exception says: that may be an address or a token.
+    """
+
+    def __init__(self, app: ASGIApp, refuse: ASGIApp, *, tls: bool) -> None:
+        headers = dict(HEADERS) | ({"Strict-Transport-Security": _HSTS} if tls else {})
+        self._app, self._refuse, self._headers = app, refuse, headers
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = False
+
+        async def send_guarded(message: Message) -> None:
+            nonlocal started
+            if message["type"] == "http.response.start":
+                started = True
+                headers = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_guarded)
+        except Exception as error:  # noqa: BLE001 - the last place before the open internet
+            log.error("%s at %s", type(error).__name__, _place(error))  # noqa: TRY400 - see the class
+            if not started:
+                await self._refuse(scope, receive, send_guarded)
+
+
+def _place(error: BaseException) -> str:
+    trace, place = error.__traceback__, "?"
+    while trace is not None:
+        place = f"{trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}"
+        trace = trace.tb_next
+    return place
