@@ -21,7 +21,7 @@ MAY_IMPORT = {
     "jobs": {"domain", "importers", "store", "mail", "errors", "resources", "suggest"},
     "cli": {
         *("domain", "importers", "store", "mail", "jobs", "web"),
-        *("config", "settings", "errors", "resources", "suggest", "version"),
+        *("config", "settings", "errors", "resources", "suggest", "version", "wiring"),
     },
     "web": {
         *("domain", "importers", "store", "mail", "jobs"),
