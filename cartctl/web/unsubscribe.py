@@ -99,5 +99,7 @@ async def _form(request: Request) -> FormData:
     try:
         async with request.form(max_files=0, max_fields=_FIELDS) as form:
             return FormData(form)
-    except HTTPException:
+    except HTTPException as error:
+        if error.status_code == 413:
+            raise
         return FormData()
