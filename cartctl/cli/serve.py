@@ -92,8 +92,8 @@ def _listen(host: str, port: int) -> socket.socket:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listening = socket.create_server(found[4][:2], family=found[0], backlog=BACKLOG)
     except OSError as error:
-        raise UsageError(
-            f"{host}:{port}: cannot listen there: {error.strerror}: try another --port or --host"
-        ) from None
+        # Python adds the address to what the system says; a host that is not known has a text of its own.
+        why = os.strerror(error.errno) if error.errno and error.errno > 0 else error.strerror
+        raise UsageError(f"{host}:{port}: cannot listen there: {why}: try another --port or --host") from None
     listening.set_inheritable(True)
     return listening
