@@ -50,7 +50,6 @@ ONLY_IN = {
     "typer": {"cli/"},
     "fastapi": {"cli/serve.py", "web/"},
     "starlette": {"web/"},
-    "python_multipart": {"cli/serve.py"},
     "uvicorn": {"cli/serve.py"},
     "sqlalchemy": {"store/", "jobs/", "web/"},
     "msgspec": {"config.py", "settings.py", "store/", "jobs/", "importers/jsonfile.py", "importers/rejects.py"}

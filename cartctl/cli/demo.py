@@ -37,9 +37,15 @@ def demo(
         f"""
 The mails lie in {folder}/outbox/ (open one in your mail program), the database is {folder}/cartctl.db.
 Nothing was sent. Try next, in {folder}/:
-  cartctl run-due --dry-run -v        what is due now, to whom and why
+  cartctl run-due --dry-run -v        what is due now, to whom and why: Fritz's second mail
   cartctl report --json               the same numbers for a program
   cartctl sequences check -v          render every mail on odd carts
+Be the shopper, with two servers that run until Ctrl-C, each in a terminal of its own:
+  cartctl serve                               answers the links in the mails
+  python3 -m http.server 8001 -d shop         stands in for the shop
+  1. Open outbox/{_mail_of("fritz", folder)}, press its button: you are back at the cart.
+  2. In the same mail press Unsubscribe, and the button on the page.
+  3. cartctl run-due -v                       sends Fritz nothing any more
 and read the README's five-minute tour."""
     )
 
@@ -51,7 +57,7 @@ def _prepare(folder: Path) -> None:
         ours = config.is_file() and config.read_text(encoding="utf-8", errors="replace").startswith(demo_shop.MARK)
         if not ours and (not folder.is_dir() or any(folder.iterdir())):
             raise UsageError(f"{folder} exists and is no demo of cartctl: name another folder")
-        for name in ("exports", "outbox"):
+        for name in ("exports", "outbox", "shop"):
             shutil.rmtree(folder / name, ignore_errors=True)
         for path in folder.glob("cartctl.db*"):
             path.unlink()
@@ -59,6 +65,13 @@ def _prepare(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"{folder}: cannot be made: {error.strerror}") from None
+
+
+def _mail_of(name: str, folder: Path) -> str:
+    """Name the newest mail to somebody."""
+    to = f"To: {name}@example.com"
+    mails = sorted((folder / "outbox").glob("*.eml"))
+    return next(path.name for path in reversed(mails) if to in path.read_text(encoding="utf-8"))
 
 
 @contextlib.contextmanager

@@ -8,6 +8,8 @@ from pathlib import Path
 from cartctl.config import FILE_NAME
 
 MARK = "# Made by `cartctl demo`"
+SHOP = "localhost:8001"
+"""Where `python3 -m http.server` stands in for the shop."""
 _CONFIG = f"""{MARK}: an invented shop. Remove the folder when you are done.
 transport = "outbox"
 from = "Fern & Kettle <hello@fern-and-kettle.example.com>"
@@ -18,8 +20,10 @@ recovery10 = "BACK10"
 
 [stores.fern]
 brand = "Fern & Kettle"
-hosts = ["fern-and-kettle.example.com"]
-url = "https://fern-and-kettle.example.com"
+hosts = ["{SHOP}"]
+url = "http://{SHOP}/"
+discount = "shopify"
+colour = "#2f6b4f"
 currency = "EUR"
 timezone = "Europe/Berlin"
 country = "DE"
@@ -35,6 +39,7 @@ STORY: Sequence[tuple[timedelta, list[str]]] = (
     (6 * _HOUR, ["import", "orders", "exports/orders_export.csv", "-v"]),
     (24 * _HOUR, ["run-due", "-v"]),
     (25 * _HOUR, ["import", "orders", "exports/orders-late.csv", "-v"]),
+    (47 * _HOUR, ["import", "carts", "exports/carts-later.csv", "-v"]),
     (48 * _HOUR, ["run-due", "-v"]),
     (49 * _HOUR, ["report"]),
 )
@@ -55,32 +60,43 @@ def write_exports(folder: Path, start: datetime) -> None:
 
     _write_carts(exports, at, shopify)
     _write_orders(exports, at, shopify)
+    _write_shop(folder / "shop")
 
 
 def _write_carts(exports: Path, at: Callable[..., str], shopify: Callable[..., str]) -> None:
-    picture = "https://fern-and-kettle.example.com/pictures"
-    shop = "https://fern-and-kettle.example.com/cart"
+    picture = f"http://{SHOP}/pictures"
+    shop = f"http://{SHOP}/cart.html?cart="
+    columns = (
+        *("cart_id", "created_at", "updated_at", "email", "first_name", "currency", "product_name", "variant"),
+        *("quantity", "unit_price", "image_url", "cart_url", "locale", "phone", "consent"),
+    )
     _write(
         exports / "carts.csv",
-        (
-            *("cart_id", "created_at", "updated_at", "email", "first_name", "currency", "product_name", "variant"),
-            *("quantity", "unit_price", "image_url", "cart_url", "locale", "phone", "consent"),
-        ),
+        columns,
         [
             # Ada orders before any mail. Ben comes back after the first. Chiyo gets all three. Dora's order is late.
             ("w-1", at(minutes=-40), at(minutes=-12), "ada@example.com", "Ada", "EUR", "Fern in a pot", "", 1, "24.90",
-             f"{picture}/fern.png", f"{shop}/w-1", "de_DE", "", "granted"),
+             f"{picture}/fern.svg", f"{shop}w-1", "de_DE", "", "granted"),
             ("w-2", at(minutes=-30), at(minutes=-9), "ben@example.com", "Ben", "USD", "Kettle", "copper", 1, "79.00",
-             f"{picture}/kettle.png", f"{shop}/w-2", "en_US", "", ""),
+             f"{picture}/kettle.svg", f"{shop}w-2", "en_US", "", ""),
             ("w-2", at(minutes=-30), at(minutes=-9), "ben@example.com", "Ben", "USD", "Tea, 250 g", "", 2, "9.50",
-             f"{picture}/tea.png", f"{shop}/w-2", "en_US", "", ""),
+             f"{picture}/tea.svg", f"{shop}w-2", "en_US", "", ""),
             ("w-3", at(minutes=-25), at(minutes=-8), "chiyo@example.com", "Chiyo", "JPY", "Tea bowl", "blue", 2, "3200",
-             f"{picture}/bowl.png", f"{shop}/w-3", "ja_JP", "", ""),
+             f"{picture}/bowl.svg", f"{shop}w-3", "ja_JP", "", ""),
             ("w-4", at(minutes=-21), at(minutes=-5), "dora@example.com", "Dora", "EUR", "Watering can", "2 l", 1,
-             "34.00", f"{picture}/can.png", f"{shop}/w-4", "de_DE", "+493012345678", ""),
+             "34.00", f"{picture}/can.svg", f"{shop}w-4", "de_DE", "+493012345678", ""),
             # Nobody knows who filled w-5: it counts, and is never written to.
             ("w-5", at(minutes=-20), at(minutes=-4), "", "", "EUR", "Moss ball", "", 3, "7.00",
-             f"{picture}/moss.png", f"{shop}/w-5", "", "", ""),
+             f"{picture}/moss.svg", f"{shop}w-5", "", "", ""),
+        ],
+    )  # fmt: skip
+    _write(
+        exports / "carts-later.csv",
+        columns,
+        [
+            # Fritz has his first mail when the story ends; the second one is due by now.
+            ("w-6", at(hours=46), at(hours=46, minutes=20), "fritz@example.com", "Fritz", "EUR", "Kettle", "steel", 1,
+             "49.00", f"{picture}/kettle.svg", f"{shop}w-6", "en_IE", "", "granted"),
         ],
     )  # fmt: skip
     _write(
@@ -122,6 +138,36 @@ def _write_orders(exports: Path, at: Callable[..., str], shopify: Callable[..., 
         orders,
         [("o-3", at(hours=20), "", "+49 30 12345678", "pending", "EUR", "34.00", "", "")],
     )
+
+
+_COLOURS = {
+    "fern": "#2f6b4f",
+    "kettle": "#b5651d",
+    "tea": "#6b8e23",
+    "bowl": "#3b5b92",
+    "can": "#4f7f8f",
+    "moss": "#7a8b3a",
+}
+_PICTURE = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 72 72"><rect width="72" height="72" fill="#eef1ea"/>
+<path d="M20 28h32l-4 26a6 6 0 0 1-6 5H30a6 6 0 0 1-6-5z" fill="{colour}"/>
+<path d="M36 28c0-10 4-15 12-17 0 9-4 15-12 17zm0 0c0-7-4-12-11-13 0 7 4 12 11 13z" fill="{colour}" opacity=".7"/></svg>
+"""
+_PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><title>Fern &amp; Kettle</title></head>
+<body style="font: 1.1rem/1.6 sans-serif; max-width: 40rem; margin: 3rem auto; padding: 0 1rem; color: #1f2933">
+<h1 style="color: #2f6b4f">Fern &amp; Kettle</h1>
+<p>This page stands in for the shop's own: {text}</p></body></html>
+"""
+
+
+def _write_shop(folder: Path) -> None:
+    """Write the shop that the links lead to: two pages, and a picture of every product."""
+    (folder / "pictures").mkdir(parents=True, exist_ok=True)
+    for name, colour in _COLOURS.items():
+        (folder / "pictures" / f"{name}.svg").write_text(_PICTURE.format(colour=colour), encoding="utf-8")
+    cart = "your cart, just as you left it. The address bar shows what the link brought along, the code among it."
+    (folder / "cart.html").write_text(_PAGE.format(text=cart), encoding="utf-8")
+    (folder / "index.html").write_text(_PAGE.format(text="its front page."), encoding="utf-8")
 
 
 def _write(path: Path, columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

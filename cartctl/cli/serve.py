@@ -4,13 +4,16 @@ import logging
 import os
 import signal
 import socket
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cartctl.cli.options import Verbose, state_of
-from cartctl.errors import ConfigurationError, UsageError
+from cartctl.errors import UsageError
 from cartctl.store.database import open_database
+
+if TYPE_CHECKING:  # half a second that no other command needs to pay
+    from uvicorn import Config
 
 KEEP_ALIVE_SECONDS = 5
 STOP_SECONDS = 20
@@ -29,9 +32,10 @@ def serve(
 ) -> None:
     """Answer the recovery and unsubscribe links of the mails, until it is told to stop (SIGTERM, Ctrl-C)."""
     state = state_of(ctx, verbose=verbose)
-    uvicorn = _uvicorn()
     # Whatever is wrong is said here, in one line, before a server says it in fifty.
     open_database(state.loaded.database_url).close()
+    import uvicorn
+
     from cartctl.web import create_app
 
     create_app(state.loaded)
@@ -59,8 +63,8 @@ def serve(
     _run(settings, listening)
 
 
-def _run(settings: Any, listening: socket.socket) -> None:
-    from uvicorn.server import Server
+def _run(settings: "Config", listening: socket.socket) -> None:
+    from uvicorn import Server
     from uvicorn.supervisors import Multiprocess
 
     # uvicorn raises the signal once more when all is done; by then it has done its work.
@@ -72,19 +76,6 @@ def _run(settings: Any, listening: socket.socket) -> None:
         server.run(sockets=[listening])
         if not server.started:
             raise typer.Exit(2)
-
-
-def _uvicorn() -> Any:
-    """Import what only the endpoint needs: a machine that just sends mail may do without."""
-    try:
-        import fastapi  # noqa: F401 - whether it is there
-        import python_multipart  # noqa: F401
-        import uvicorn
-    except ModuleNotFoundError as error:
-        raise ConfigurationError(
-            f"cartctl serve needs the Python package {error.name}: pip install 'cartctl[web]'"
-        ) from None
-    return uvicorn
 
 
 def _listen(host: str, port: int) -> socket.socket:

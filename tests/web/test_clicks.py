@@ -32,12 +32,12 @@ def test_clicks_of_many_are_all_kept_while_a_run_writes(any_shop: Shop) -> None:
 
 def test_who_meets_a_long_import_is_led_on_and_the_click_follows(shop: Shop) -> None:
     mailed(shop)
-    with open_site(shop) as site:
-        with closing(sqlite3.connect(shop.folder / "cartctl.db", isolation_level=None)) as importing:
-            importing.execute("BEGIN IMMEDIATE")
-            assert site.client.get(site.links()[0]).status_code == 303
-            assert site.visits == []
-            importing.execute("ROLLBACK")
+    path = shop.folder / "cartctl.db"
+    with open_site(shop) as site, closing(sqlite3.connect(path, isolation_level=None)) as importing:
+        importing.execute("BEGIN IMMEDIATE")
+        assert site.client.get(site.links()[0]).status_code == 303
+        assert site.visits == []
+        importing.execute("ROLLBACK")
     assert site.visits == [("click", 0)], "stopping the server waits for it"
 
 
