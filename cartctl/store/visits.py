@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, bindparam, select, update
+from sqlalchemy import Connection, Row, Select, bindparam, func, select, update
 
 from cartctl.store.instants import UtcTime
 from cartctl.store.sql import chunks
@@ -63,11 +63,16 @@ _ADDRESSED: Select[Any] = (
     .join(contacts, contacts.c.id == messages.c.contact_id)
     .where(messages.c.id == bindparam("message_id"))
 )
-_RECENT = select(events.c.message_id, events.c.kind).where(
-    events.c.message_id.in_(bindparam("ids", expanding=True)),
-    events.c.source == SOURCE,
-    events.c.at >= bindparam("since", type_=UtcTime),
-    events.c.kind.in_((CLICK, VIEW, PROBE)),
+_AT_ONCE = (
+    select(events.c.message_id)
+    .where(
+        events.c.message_id.in_(bindparam("ids", expanding=True)),
+        events.c.source == SOURCE,
+        events.c.at >= bindparam("since", type_=UtcTime),
+        events.c.kind.in_((CLICK, VIEW, PROBE)),
+    )
+    .group_by(events.c.message_id)
+    .having(func.min(events.c.kind) != func.max(events.c.kind))
 )
 
 
@@ -106,15 +111,14 @@ def remember(connection: Connection, visits: Sequence[Visit], *, at_once: timede
         ],
     )
     since = min(visit.at for visit in visits) - at_once
-    kinds: dict[int, set[str]] = {}
     for chunk in chunks(sorted({visit.message_id for visit in visits})):
-        for row in connection.execute(_RECENT, {"ids": chunk, "since": since}):
-            kinds.setdefault(row.message_id, set()).add(row.kind)
-    for chunk in chunks(sorted(id_ for id_, found in kinds.items() if len(found) > 1)):
+        hasty = connection.execute(_AT_ONCE, {"ids": chunk, "since": since}).scalars().all()
+        if not hasty:
+            continue
         connection.execute(
             update(events)
             .where(
-                events.c.message_id.in_(chunk),
+                events.c.message_id.in_(hasty),
                 events.c.source == SOURCE,
                 events.c.at >= since,
                 events.c.scanner_score < at_once_score,

@@ -1,6 +1,7 @@
 """The application: what is served at which address, and what every request passes on its way in.
 
-From the outside: `Guard` (headers, faults) -> `Throttle` (requests a minute) -> `SlowBody` -> body limit -> the route.
+From the outside: `Guard` (headers, faults) -> `Throttle` (requests a minute) -> the recovery link, or for all else:
+`SlowBody` -> body limit -> FastAPI's routes.
 """
 
 import os
@@ -25,7 +26,7 @@ from cartctl.web import health, recover, unsubscribe
 from cartctl.web.limits import BODY_BYTES, Allowance, Clients, Monotonic, SlowBody, allowance_key
 from cartctl.web.pages import Pages
 from cartctl.web.security import Guard
-from cartctl.web.service import open_service
+from cartctl.web.service import Service, open_service
 
 
 def create_app(
@@ -61,6 +62,7 @@ def create_app(
     # The last one added is the first that a request meets.
     app.add_middleware(RequestBodyLimitMiddleware, max_body_size=BODY_BYTES)
     app.add_middleware(SlowBody, refuse=_page(lambda request: pages.refused(request, 408)))
+    app.add_middleware(StraightToTheCart, service=lambda: app.state.service)
     app.add_middleware(
         Throttle,
         allowance=Allowance(settings.web.rate_limit, monotonic),
@@ -69,7 +71,9 @@ def create_app(
     )
     app.add_middleware(
         Guard,
-        refuse=_page(lambda request: pages.unavailable(request, status=500)),
+        refuse=lambda error: _page(
+            lambda request: pages.unavailable(request, status=503 if isinstance(error, DatabaseError) else 500)
+        ),
         tls=settings.base_url.startswith("https://"),
     )
     return app
@@ -82,11 +86,26 @@ def _answer_faults(app: FastAPI, pages: Pages) -> None:
         page.headers.update(error.headers or {})
         return page
 
-    async def on_database(request: Request, error: Exception) -> Response:
-        return pages.unavailable(request)
-
     app.add_exception_handler(HTTPException, on_http)
-    app.add_exception_handler(DatabaseError, on_database)
+
+
+class StraightToTheCart:
+    """Takes the recovery link past all that it does not need: it is what everybody clicks, and it has no body.
+
+    FastAPI's routing alone would take longer than the rest of a click. Its route is there all the same, and described.
+    """
+
+    def __init__(self, app: ASGIApp, service: Callable[[], Service]) -> None:
+        self._app, self._service = app, service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
+            prefix, _, token = scope["path"].rpartition("/")
+            if prefix in recover.PREFIXES and token:
+                answer = await recover.answer(token, Request(scope), self._service())
+                await answer(scope, receive, send)
+                return
+        await self._app(scope, receive, send)
 
 
 class Throttle:

@@ -6,28 +6,29 @@ from starlette.responses import Response
 from cartctl.jobs import recover
 from cartctl.jobs.recover import Bought, Hosted, Redirect
 from cartctl.mail.links import BadTokenError, ExpiredTokenError
-from cartctl.store.visits import CLICK, PROBE, Visit
+from cartctl.store.visits import CLICK
 from cartctl.web.service import Service
 
 router = APIRouter()
+PREFIXES = ("/r", "/api/cart/recover")
 
 
 @router.get("/r/{token}", response_class=Response)
 @router.get("/api/cart/recover/{token}", response_class=Response)
 async def follow(token: str, request: Request) -> Response:
     """Lead back to the cart: 303 to the shop, or a page. 404 for a link that is none, 410 for one that has expired."""
-    return await _answer(token, request, CLICK)
+    return await answer(token, request, request.app.state.service)
 
 
 @router.head("/r/{token}", response_class=Response)
 @router.head("/api/cart/recover/{token}", response_class=Response)
 async def look(token: str, request: Request) -> Response:
     """Answer as GET would, without a click."""
-    return await _answer(token, request, PROBE)
+    return await answer(token, request, request.app.state.service)
 
 
-async def _answer(token: str, request: Request, kind: str) -> Response:
-    service: Service = request.app.state.service
+async def answer(token: str, request: Request, service: Service) -> Response:
+    """Answer a recovery link, and keep that it was followed."""
     now = service.clock()
     try:
         message_id = service.links.read("recover", token, now=now)
@@ -42,8 +43,7 @@ async def _answer(token: str, request: Request, kind: str) -> Response:
     row = await service.reader.ask(message_id)
     if row is None:
         return service.pages.not_found(request)
-    score = 100 if kind == PROBE else service.score(request, row.sent_at)
-    await service.keep(Visit(message_id, kind, now, score))
+    await service.keep(service.visit(request, message_id, CLICK, row.sent_at, at=now))
     store = service.rules.store(row.store)
     match recover.follow(row, service.rules):
         case Redirect(url):

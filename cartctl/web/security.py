@@ -1,9 +1,8 @@
 """What every answer bears: headers that keep tokens and pages to themselves. And no fault shows its inside."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 log = logging.getLogger("cartctl.web")
@@ -29,9 +28,11 @@ class Guard:
     A traceback goes to the log without what the exception says: that may be an address or a token.
     """
 
-    def __init__(self, app: ASGIApp, refuse: ASGIApp, *, tls: bool) -> None:
+    def __init__(self, app: ASGIApp, refuse: Callable[[Exception], ASGIApp], *, tls: bool) -> None:
+        """`refuse` makes the answer to a request that failed so."""
         headers = dict(HEADERS) | ({"Strict-Transport-Security": _HSTS} if tls else {})
-        self._app, self._refuse, self._headers = app, refuse, headers
+        self._app, self._refuse = app, refuse
+        self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -43,9 +44,9 @@ class Guard:
             nonlocal started
             if message["type"] == "http.response.start":
                 started = True
-                headers = MutableHeaders(scope=message)
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
+                own = message.setdefault("headers", [])
+                names = {name for name, _ in own}
+                own.extend(header for header in self._headers if header[0] not in names)
             await send(message)
 
         try:
@@ -53,7 +54,7 @@ class Guard:
         except Exception as error:  # noqa: BLE001 - the last place before the open internet
             log.error("%s at %s", type(error).__name__, _place(error))  # noqa: TRY400 - see the class
             if not started:
-                await self._refuse(scope, receive, send_guarded)
+                await self._refuse(error)(scope, receive, send_guarded)
 
 
 def _place(error: BaseException) -> str:

@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row
@@ -20,7 +22,7 @@ from cartctl.jobs.rules import Clock, Rules
 from cartctl.mail.links import Links
 from cartctl.store import visits
 from cartctl.store.database import EngineDatabase, open_database
-from cartctl.store.visits import Visit
+from cartctl.store.visits import PROBE, Visit
 from cartctl.web.batches import Batches
 from cartctl.web.limits import PER_MESSAGE, Allowance, Clients, Monotonic
 from cartctl.web.pages import Pages
@@ -67,14 +69,20 @@ class Service:
 
         return await asyncio.to_thread(run)
 
-    def score(self, request: Request, sent_at: Any) -> int:
+    def visit(self, request: Request, message_id: int, kind: str, sent_at: datetime | None, *, at: datetime) -> Visit:
+        """Judge a visit at `at`. HEAD is a probe, whatever `kind` a GET would be."""
+        if request.method == "HEAD":
+            return Visit(message_id, PROBE, at, 100)
+        return Visit(message_id, kind, at, self._score(request, sent_at, at))
+
+    def _score(self, request: Request, sent_at: datetime | None, at: datetime) -> int:
         headers = request.headers
         return scanners.score(
             Follower(
                 user_agent=headers.get("user-agent", ""),
                 accept_language=headers.get("accept-language", ""),
                 purpose=" ".join(headers.get(name, "") for name in ("sec-purpose", "purpose", "x-moz")),
-                since_send=None if sent_at is None else self.clock() - sent_at,
+                since_send=None if sent_at is None else at - sent_at,
                 is_known_scanner=self.clients.is_scanner(self.clients.address(request.scope)),
             )
         )
@@ -82,6 +90,8 @@ class Service:
 
 def open_service(loaded: Loaded, pages: Pages, clock: Clock, monotonic: Monotonic) -> Service:
     """Open the database and start the threads. Raises CartctlError."""
+    # Else a thread with a click to write waits 5 ms for the interpreter, again and again.
+    sys.setswitchinterval(wiring.SWITCH_SECONDS)
     database = open_database(loaded.database_url)
     signing, hashing = wiring.secret_keys(loaded, database, clock())
     settings = loaded.settings

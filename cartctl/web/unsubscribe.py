@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse
 from cartctl.jobs import unsubscribe
 from cartctl.jobs.unsubscribe import Extent, Person, Standing
 from cartctl.mail.links import BadTokenError
-from cartctl.store.visits import PROBE, VIEW, Visit
+from cartctl.store.visits import VIEW
 from cartctl.web.service import Service
 
 router = APIRouter()
@@ -28,13 +28,13 @@ _GONE = Standing(Extent.EVERYTHING, may_undo=False)
 @router.get("/u/{token}", response_class=HTMLResponse)
 async def show(token: str, request: Request) -> HTMLResponse:
     """Show the masked address and one button. Nothing changes: scanners follow this link, too."""
-    return await _show(token, request, VIEW)
+    return await _show(token, request)
 
 
 @router.head("/u/{token}", response_class=HTMLResponse)
 async def look(token: str, request: Request) -> HTMLResponse:
     """Answer as GET would."""
-    return await _show(token, request, PROBE)
+    return await _show(token, request)
 
 
 @router.post("/u/{token}", response_class=HTMLResponse)
@@ -56,7 +56,7 @@ async def change(token: str, request: Request) -> HTMLResponse:
     return _page(service, request, person, standing, undone=undoes and standing.extent is None)
 
 
-async def _show(token: str, request: Request, kind: str) -> HTMLResponse:
+async def _show(token: str, request: Request) -> HTMLResponse:
     service: Service = request.app.state.service
     now = service.clock()
     try:
@@ -68,8 +68,7 @@ async def _show(token: str, request: Request, kind: str) -> HTMLResponse:
     person = await service.read(lambda connection: unsubscribe.find(connection, message_id))
     if person is None:
         return _page(service, request, None, _GONE)
-    score = 100 if kind == PROBE else service.score(request, person.sent_at)
-    await service.keep(Visit(message_id, kind, now, score))
+    await service.keep(service.visit(request, message_id, VIEW, person.sent_at, at=now))
     key = service.hashing_key
     standing = await service.read(lambda connection: unsubscribe.standing(connection, person, hashing_key=key))
     return _page(service, request, person, standing)
