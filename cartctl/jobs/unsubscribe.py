@@ -17,6 +17,9 @@ from cartctl.store.database import Database
 REASON = "unsubscribe-link"
 """What an undo may take back. A bounce or a complaint has another reason, and stays."""
 
+NOBODYS = ".invalid"
+"""Ends what stands in for the address of somebody who was forgotten: never an address itself (RFC 2606, section 2)."""
+
 
 class Extent(StrEnum):
     """How far an unsubscription goes."""
@@ -54,7 +57,7 @@ class Standing:
 def find(connection: Connection, message_id: int) -> Person | None:
     """Return whom a message was addressed to; None where that is not known any longer."""
     row = visits.person_of(connection, message_id)
-    if row is None or "@" not in row.email_normalised:
+    if row is None or row.email_normalised.endswith(NOBODYS):
         return None
     return Person(message_id, row.email_normalised, row.sequence, row.store, row.locale, row.sent_at)
 

@@ -56,6 +56,7 @@ class Pages:
             auto_reload=False,
         )
         self._style = lru_cache(maxsize=256)(self._make_style)
+        self._problem_html = lru_cache(maxsize=1024)(self._make_problem)  # a flood of refusals must cost little
 
     def cart(self, store: StoreFacts, content: CartContent, *, shop: str, request: Request) -> HTMLResponse:
         """Show what is in the cart, and the way to the shop."""
@@ -108,24 +109,27 @@ class Pages:
         locale: str = "",
         headers: dict[str, str] | None = None,
     ) -> HTMLResponse:
-        page = self._page("problem", store or self._only_store, locale, request, {"problem": name}, status=status)
-        page.headers.update(headers or {})
-        return page
+        store = store or self._only_store
+        html = self._problem_html(name, store, self._language(locale, request))
+        policy = {"Content-Security-Policy": self._policy(store)}
+        return HTMLResponse(html, status, headers=policy | (headers or {}))
+
+    def _make_problem(self, name: str, store: StoreFacts | None, language: str) -> str:
+        return self._render("problem", store, language, {"problem": name})
 
     def _page(
-        self,
-        name: str,
-        store: StoreFacts | None,
-        locale: str,
-        request: Request,
-        values: dict[str, Any],
-        *,
-        status: int = 200,
+        self, name: str, store: StoreFacts, locale: str, request: Request, values: dict[str, Any]
     ) -> HTMLResponse:
-        language = self._languages.chosen(locale, request.headers.get("accept-language", ""))
+        html = self._render(name, store, self._language(locale, request), values)
+        return HTMLResponse(html, headers={"Content-Security-Policy": self._policy(store)})
+
+    def _language(self, locale: str, request: Request) -> str:
+        return self._languages.chosen(locale, request.headers.get("accept-language", ""))
+
+    def _render(self, name: str, store: StoreFacts | None, language: str, values: dict[str, Any]) -> str:
         words = self._languages.words(language)
         style = self._style(store.colour if store else "")
-        html = self._environment.get_template(f"pages/{name}.html").render(
+        return self._environment.get_template(f"pages/{name}.html").render(
             values
             | {
                 "say": lambda key, **filled: words[key].format_map(filled),
@@ -137,7 +141,15 @@ class Pages:
                 "style": Markup(style.css),  # noqa: S704 - our own file, and a colour of six hexadecimal digits
             }
         )
-        return HTMLResponse(html, status, headers={"Content-Security-Policy": _policy(store, style)})
+
+    def _policy(self, store: StoreFacts | None) -> str:
+        """Return the Content-Security-Policy of a store's pages."""
+        style = self._style(store.colour if store else "")
+        pictures = " ".join(origin for host in (store.hosts if store else ()) for origin in host.origins) or "'none'"
+        return (
+            f"default-src 'none'; style-src {style.source}; img-src {pictures}; "
+            "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+        )
 
     def _make_style(self, colour: str) -> _Style:
         css = self._environment.get_template("pages/style.css").render(
@@ -145,11 +157,3 @@ class Pages:
         )
         digest = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
         return _Style(css, f"'sha256-{digest}'")
-
-
-def _policy(store: StoreFacts | None, style: _Style) -> str:
-    pictures = " ".join(origin for host in (store.hosts if store else ()) for origin in host.origins) or "'none'"
-    return (
-        f"default-src 'none'; style-src {style.source}; img-src {pictures}; "
-        "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
-    )

@@ -200,6 +200,10 @@ def test_a_database_that_is_away_is_no_fault_of_the_shopper(site: Site) -> None:
     assert site.client.get("/healthz").status_code == 200
 
 
+def test_monitors_may_use_head(site: Site) -> None:
+    assert [site.client.head(path).status_code for path in ("/healthz", "/readyz")] == [200, 200]
+
+
 def test_an_older_schema_is_not_ready(site: Site) -> None:
     with closing(sqlite3.connect(site.shop.folder / "cartctl.db")) as connection, connection:
         connection.execute("UPDATE alembic_version SET version_num = '0001'")

@@ -1,5 +1,7 @@
 """The unsubscribe link: a GET asks, a POST does it, and nothing that was claimed meanwhile goes out."""
 
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -193,6 +195,18 @@ def test_where_nobody_is_known_any_longer_the_answer_is_still_yes(site: Site) ->
         assert "No more mail will come from this" in answer.text
     assert site.tables == before
     assert site.visits == []
+
+
+def test_a_forgotten_person_is_nobody(site: Site) -> None:
+    """What `contacts` holds of them is a stand-in, and no address to show or to suppress."""
+    path = site.shop.folder / "cartctl.db"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE contacts SET email_normalised = id || '@erased.invalid'")
+    for answer in (site.client.get(site.links()[1]), site.client.post(site.links()[1], data=ONE_CLICK)):
+        assert answer.status_code == 200
+        assert "No more mail will come from this" in answer.text
+        assert "invalid" not in answer.text
+    assert suppressed(site) == []
 
 
 @pytest.mark.parametrize("method", ["GET", "POST"])
