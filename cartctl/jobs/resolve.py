@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from cartctl.domain.messages import REACHED, MessageState
+from cartctl.domain.messages import OPEN, REACHED, MessageState
 from cartctl.jobs.rules import Rules
 from cartctl.store import contacts, enrollments, events, messages
 from cartctl.store.database import Database
@@ -80,8 +80,14 @@ def _too_late(connection: Connection, row: Row[Any], rules: Rules, now: datetime
         return "its step is no longer in the sequence"
     later = set(steps[steps.index(row.step) + 1 :])
     siblings = messages.of_enrollment(connection, row.enrollment_id)
-    if any(other.step in later and other.state in {state.value for state in REACHED} for other in siblings):
+    if any(other.step in later and _may_have_reached(other) for other in siblings):
         return "a later step has been sent"
+    if any(other.state in (S.CLAIMED, S.SENDING) for other in siblings):
+        return "a run is about to send another step: try again in some minutes"
     if owner.status == enrollments.FINISHED and enrollments.another_is_live(connection, row.enrollment_id):
         return "another cart of this shopper is in the sequence"
     return ""
+
+
+def _may_have_reached(message: Row[Any]) -> bool:
+    return message.state in REACHED or (message.state in OPEN and message.sent_at is not None)

@@ -364,7 +364,9 @@ def by_id(connection: Connection, ids: Iterable[int]) -> list[Row[Any]]:
 
 
 def of_enrollment(connection: Connection, enrollment_id: int) -> list[Row[Any]]:
-    return list(connection.execute(select(messages).where(messages.c.enrollment_id == enrollment_id)))
+    """Lock and return them: a run may be about to claim one, and locks no contact for that."""
+    found = select(messages).where(messages.c.enrollment_id == enrollment_id).order_by(messages.c.id)
+    return list(connection.execute(found.with_for_update()))
 
 
 def held_by_run(connection: Connection, run_token: str) -> list[Row[Any]]:

@@ -1,14 +1,18 @@
 """What an operator may say of messages that are unknown, and what follows."""
 
 from pathlib import Path
+from threading import Thread
 
 import pytest
+from sqlalchemy import text
 
 from cartctl.jobs import resolve
+from cartctl.jobs.resolve import Resolved
 from cartctl.mail.message import Accepted, Answer, OutgoingMessage, Unknown
 from cartctl.store import events
-from cartctl.store.database import EngineDatabase
-from tests.jobs.engine import Engine
+from cartctl.store.database import EngineDatabase, open_database
+from tests.faults.rig import wait_until
+from tests.jobs.engine import Engine, Provider
 from tests.shop import at, cart, order
 
 
@@ -77,6 +81,41 @@ def refusal(engine: Engine, when: str) -> str:
 def test_no_retry_after_a_later_step(engine: Engine) -> None:
     engine.run("24h")
     assert refusal(engine, "24h10m") == "a later step has been sent"
+
+
+def test_no_retry_while_a_run_is_about_to_send_the_next_step(engine: Engine) -> None:
+    told: list[str] = []
+    engine.while_rendering = lambda: told.append(refusal(engine, "24h10m"))
+    engine.run("24h10m")
+    assert told == ["a run is about to send another step: try again in some minutes"]
+    assert [mail.step for mail in engine.provider.given] == ["reminder", "urgency"]
+
+
+def test_no_retry_while_a_run_that_claims_the_next_step_has_not_committed(postgres_url: str, tmp_path: Path) -> None:
+    """The operator waits for the run's transaction, and is told what it has done."""
+    database = open_database(postgres_url)
+    engine = Engine(database, tmp_path, Provider(lost))
+    engine.carts(cart())
+    engine.run("30m")
+    engine.provider.answer = taken
+    results: list[Resolved] = []
+    operator = Thread(target=lambda: results.append(resolve.retry(database, [1], rules=engine.rules, now=at("24h10m"))))
+
+    def operator_waits() -> bool:
+        waiting = "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        with database.read() as connection:
+            return connection.execute(text(waiting)).first() is not None
+
+    def claimed(point: str) -> None:
+        if point == "in-turn" and not operator.ident:
+            operator.start()
+            wait_until(operator_waits)
+
+    engine.run("24h10m", at=claimed)
+    operator.join()
+    database.close()
+    assert results[0].refused == {1: "a run is about to send another step: try again in some minutes"}
+    assert [mail.step for mail in engine.provider.given] == ["reminder", "urgency"]
 
 
 def test_no_retry_past_grace(engine: Engine) -> None:
