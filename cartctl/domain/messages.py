@@ -39,7 +39,9 @@ TRANSITIONS: dict[MessageState, frozenset[MessageState]] = {
 OPEN = frozenset({S.SCHEDULED, S.CLAIMED, S.SENDING})
 """A live enrollment has exactly one message in one of these."""
 REACHED = frozenset({S.SENDING, S.ACCEPTED, S.UNKNOWN})
-"""May be in the shopper's mailbox: counts for gaps and caps."""
+"""May be in the shopper's mailbox."""
+COUNTED = REACHED | OPEN
+"""With a `sent_at` it counts for gaps and caps: it was handed over, or its answer was lost and it will be once more."""
 RESUMABLE = frozenset({"reactivated", "superseded", "earlier-step"})
 """Reasons of a cancellation that is not for good: the cart is idle again, or the step before it has been sent again."""
 

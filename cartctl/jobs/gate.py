@@ -77,6 +77,7 @@ def _facts(
     """Gather what must be known of each message, by message id."""
     hashes = {row.id: contacts.email_hash(hashing_key, owners[row.enrollment_id].email_normalised) for row in rows}
     suppressed = contacts.suppressed(connection, hashes.values())
+    in_doubt = [row.id for row in rows if row.sent_at is not None]
     tests = {id_ for id_, owner in owners.items() if owner.is_test}
     reached = {
         is_test: messages.reached(
@@ -84,6 +85,7 @@ def _facts(
             sorted({row.contact_id for row in rows if (row.enrollment_id in tests) == is_test}),
             latest=rules.time.cap,
             is_test=is_test,
+            but_not=in_doubt,
         )
         for is_test in (False, True)
     }

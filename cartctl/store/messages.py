@@ -23,7 +23,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.sql.dml import ReturningUpdate
 
-from cartctl.domain.messages import OPEN, REACHED, RESUMABLE, TRANSITIONS, MessageState
+from cartctl.domain.messages import COUNTED, OPEN, RESUMABLE, TRANSITIONS, MessageState
 from cartctl.store import coupons
 from cartctl.store.instants import UtcTime
 from cartctl.store.sql import among, chunks
@@ -53,15 +53,16 @@ _HELD = (
 )
 
 
-def _reached() -> Select[Any]:
+def _reached(*conditions: ColumnElement[bool]) -> Select[Any]:
     age = func.row_number().over(partition_by=messages.c.contact_id, order_by=messages.c.sent_at.desc())
     ranked = (
         select(messages.c.contact_id, messages.c.sent_at, age.label("age"))
         .where(
             among(messages.c.contact_id),
             messages.c.sent_at.is_not(None),  # as in the partial index
-            messages.c.state.in_(_values(REACHED)),
+            messages.c.state.in_(_values(COUNTED)),
             messages.c.is_test == bindparam("is_test"),
+            *conditions,
         )
         .subquery()
     )
@@ -75,7 +76,8 @@ def _candidates_due() -> Select[Any]:
     written_to = select(earlier.c.id).where(
         earlier.c.contact_id == messages.c.contact_id,
         earlier.c.sent_at >= due_by,
-        earlier.c.state.in_(_values(REACHED)),
+        earlier.c.state.in_(_values(COUNTED)),
+        earlier.c.id != messages.c.id,
     )
     return (
         select(messages.c.id, messages.c.contact_id)
@@ -87,6 +89,7 @@ def _candidates_due() -> Select[Any]:
 
 
 _REACHED, _CANDIDATES = _reached(), _candidates_due()
+_REACHED_BY_OTHERS = _reached(messages.c.id.not_in(bindparam("but_not", expanding=True)))
 
 
 def move(
@@ -286,17 +289,23 @@ def cancel_open(connection: Connection, enrollment_ids: Sequence[int], *, reason
 
 
 def reached(
-    connection: Connection, contact_ids: Sequence[int], *, latest: int, is_test: bool = False
+    connection: Connection,
+    contact_ids: Sequence[int],
+    *,
+    latest: int,
+    is_test: bool = False,
+    but_not: Sequence[int] = (),
 ) -> dict[int, tuple[datetime, ...]]:
     """Return when each contact was last written to (at most `latest` times, at least one), oldest first.
 
-    Tests count among themselves alone (`is_test`): they put off no mail that is meant.
+    Tests count among themselves alone (`is_test`): they put off no mail that is meant. `but_not`: messages in doubt that
+    are to be handed over once more; each must not wait for itself.
     """
     times: dict[int, list[datetime]] = {id_: [] for id_ in contact_ids}
+    statement, more = (_REACHED_BY_OTHERS, {"but_not": list(but_not)}) if but_not else (_REACHED, {})
     for chunk in chunks(list(times)):
-        for contact_id, sent_at in connection.execute(
-            _REACHED, {"ids": chunk, "latest": max(1, latest), "is_test": is_test}
-        ):
+        about = {"ids": chunk, "latest": max(1, latest), "is_test": is_test}
+        for contact_id, sent_at in connection.execute(statement, about | more):
             times[contact_id].append(sent_at)
     return {contact_id: tuple(sent) for contact_id, sent in times.items()}
 

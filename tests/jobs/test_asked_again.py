@@ -5,6 +5,7 @@ The transport is the real one; Resend itself is played by a server on this machi
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from cartctl.mail.message import Accepted, Answer, OutgoingMessage, Rejected
+from cartctl.mail.message import Accepted, Answer, OutgoingMessage, Rejected, Unknown
 from cartctl.mail.resend import Resend
 from cartctl.store.database import EngineDatabase
 from tests.jobs.engine import Engine, Killed, Provider
@@ -151,6 +152,40 @@ def test_a_message_in_doubt_is_not_asked_for_after_a_purchase(engine: Engine, re
     run(engine, "35m")
     assert len(resend.requests) == 1
     assert engine.states == [("reminder", "unknown", "purchased")]
+
+
+def test_a_message_in_doubt_counts_for_the_gap_and_does_not_wait_for_itself(db: EngineDatabase, tmp_path: Path) -> None:
+    """The same shopper leaves a cart in another store, half an hour later."""
+    lost: set[int] = {1}
+    provider = Provider(lambda mail: Unknown("503") if mail.id in lost else Accepted("r"), name="resend")
+    engine = Engine(db, tmp_path, provider)
+    engine.carts(cart())
+    engine.run("30m")
+    engine.store = "other"
+    engine.carts(cart("c-2", seen="1m"), when="5m")
+    for tick in ("31m20s", "40m"):
+        engine.run(tick)
+    assert {mail.id for mail in provider.given} == {1}, "asked for again, and the other waits"
+    assert engine.states[1] == ("reminder", "scheduled", "gap")
+    lost.clear()
+    engine.run("89m")
+    assert engine.states[0] == ("reminder", "accepted", "")
+    assert {mail.id for mail in provider.given} == {1}
+    engine.run("90m")
+    assert provider.given[-1].id == 2, "an hour after the first was handed over first"
+
+
+def test_messages_in_doubt_count_for_the_cap(db: EngineDatabase, tmp_path: Path) -> None:
+    provider = Provider(lambda _mail: Unknown("503"), name="resend")
+    engine = Engine(db, tmp_path, provider)
+    engine.rules = replace(engine.rules, time=replace(engine.rules.time, cap=1))
+    engine.carts(cart())
+    engine.run("30m")
+    engine.store = "other"
+    engine.carts(cart("c-2", seen="1m"), when="5m")
+    engine.run("6h")
+    assert {mail.id for mail in provider.given} == {1}
+    assert engine.states[1] == ("reminder", "scheduled", "cap")
 
 
 # An address that takes no mail
