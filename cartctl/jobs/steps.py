@@ -66,8 +66,14 @@ def schedule_next(connection: Connection, enrollment_ids: Ordered[int], rules: R
     messages.schedule(connection, planned, past, at=now)
 
 
-def drop_if_stopped(connection: Connection, enrollment_ids: Ordered[int], *, now: datetime) -> None:
-    """Cancel messages that came back into the queue while their enrollment was stopped or suspended."""
+def drop_if_stopped(connection: Connection, enrollment_ids: Ordered[int], *, now: datetime) -> dict[int, str]:
+    """Cancel messages that came back into the queue while their enrollment was stopped or suspended.
+
+    Returns the reasons, by enrollment.
+    """
+    stopped: dict[int, str] = {}
     for row in enrollments.with_cart(connection, enrollment_ids):
         if row.status != enrollments.LIVE:
-            messages.cancel_open(connection, [row.id], reason=row.reason or "stopped", at=now)
+            stopped[row.id] = row.reason or "stopped"
+            messages.cancel_open(connection, [row.id], reason=stopped[row.id], at=now)
+    return stopped

@@ -9,7 +9,13 @@ from cartctl.jobs.turn import Turned
 from cartctl.store.messages import Change
 
 S = MessageState
-_OUTCOMES = {S.ACCEPTED: "sent", S.FAILED: "failed", S.UNKNOWN: "unknown", S.SCHEDULED: "retried"}
+_OUTCOMES = {
+    S.ACCEPTED: "sent",
+    S.FAILED: "failed",
+    S.UNKNOWN: "unknown",
+    S.SCHEDULED: "retried",
+    S.CANCELLED: "cancelled",
+}
 
 
 def tell(job: SendJob, result: Sent, turned: Turned) -> None:
@@ -24,7 +30,7 @@ def tell(job: SendJob, result: Sent, turned: Turned) -> None:
         result.problems.append(f"message {id_}: its lease ran out before the answer came; it is {state}")
     for ready, verdict in turned.turned_away:
         outcome, why = _turned_away(result, verdict.decision)
-        if outcome == "skipped" and ready.row.sent_at is not None:
+        if outcome in ("skipped", "cancelled") and ready.row.sent_at is not None:
             result.unknown += 1
             result.problems.append(f"message {ready.row.id} is unknown: an earlier answer was lost ({why})")
         elif outcome:
@@ -66,6 +72,8 @@ def _count(result: Sent, flight: Flown, change: Change) -> None:
     elif change.to_state == S.UNKNOWN:
         result.unknown += 1
         result.problems.append(f"{what} is unknown: {change.reason}; it is not sent again")
+    elif change.to_state == S.CANCELLED:
+        result.cancelled[change.reason] += 1
     else:
         result.retried += 1
         result.problems.append(f"{what} is tried again: {change.reason}")

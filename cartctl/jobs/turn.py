@@ -137,7 +137,9 @@ def _settle(
             hash_ = contacts.email_hash(equipment.hashing_key, flight.ready.content.row.email_normalised)
             contacts.suppress(connection, hash_, scope="all", reason="rejected-recipient", at=now)
     back = [flight for flight, change in turned.settled if change.to_state == S.SCHEDULED]
-    drop_if_stopped(connection, [flight.ready.row.enrollment_id for flight in back], now=now)
+    stopped = drop_if_stopped(connection, [flight.ready.row.enrollment_id for flight in back], now=now)
+    if stopped:
+        turned.settled = [(flight, _unless_stopped(flight, change, stopped)) for flight, change in turned.settled]
     done = [flight.ready.row.enrollment_id for flight, change in turned.settled if change.to_state != S.SCHEDULED]
     schedule_next(connection, done, job.rules, now=now)
     if lost:
@@ -162,6 +164,14 @@ def _look_again(
             turned.settled.append((flight, change))
         else:
             turned.lost.append((flight, row.state))
+
+
+def _unless_stopped(flight: Flown, change: Change, stopped: Mapping[int, str]) -> Change:
+    """What was to be tried again, and was dropped instead: in doubt it is unknown, else nobody has had it."""
+    reason = stopped.get(flight.ready.row.enrollment_id)
+    if reason is None or change.to_state != S.SCHEDULED:
+        return change
+    return replace(change, to_state=S.UNKNOWN if change.values["sent_at"] else S.CANCELLED, reason=reason)
 
 
 def _heed_events(connection: Connection, turned: Turned, *, now: datetime) -> None:

@@ -15,8 +15,9 @@ from werkzeug import Request, Response
 
 from cartctl.mail.message import Accepted, Answer, OutgoingMessage, Rejected, Unknown
 from cartctl.mail.resend import Resend
+from cartctl.store import contacts
 from cartctl.store.database import EngineDatabase
-from tests.jobs.engine import Engine, Killed, Provider
+from tests.jobs.engine import HASHING_KEY, Engine, Killed, Provider
 from tests.mail.provider import Authority
 from tests.shop import at, cart, order
 
@@ -152,6 +153,40 @@ def test_a_message_in_doubt_is_not_asked_for_after_a_purchase(engine: Engine, re
     run(engine, "35m")
     assert len(resend.requests) == 1
     assert engine.states == [("reminder", "unknown", "purchased")]
+
+
+@pytest.mark.parametrize("moment", ["waiting", "rendered", "handed over"])
+def test_a_message_in_doubt_that_will_not_be_asked_for_is_told(db: EngineDatabase, tmp_path: Path, moment: str) -> None:
+    """Somebody must hear that the buyer may have had a mail."""
+    engine = Engine(db, tmp_path)
+
+    def refused() -> None:
+        with db.write() as connection:
+            hash_ = contacts.email_hash(HASHING_KEY, "anna@example.com")
+            contacts.suppress(connection, hash_, scope="all", reason="unsubscribed", at=at("31m"))
+
+    def bought_meanwhile(_mail: OutgoingMessage) -> Answer:
+        if moment == "handed over":
+            engine.orders(order(placed="29m", cart_id="c-1"), when="30m")
+        return Unknown("503")
+
+    engine.provider = Provider(bought_meanwhile, name="resend")
+    engine.carts(cart())
+    result = engine.run("30m")
+    if moment == "handed over":
+        assert engine.states == [("reminder", "unknown", "purchased")]
+    else:
+        assert result.sent.unknown == 0
+        if moment == "waiting":
+            refused()
+        else:
+            engine.while_rendering = refused
+        result = engine.run("35m")
+        assert engine.states == [("reminder", "unknown", "suppressed")]
+    assert result.sent.unknown == 1
+    assert "message 1" in result.sent.problems[0]
+    assert "unknown" in result.sent.problems[0]
+    assert len(engine.provider.given) == 1
 
 
 def test_a_message_in_doubt_counts_for_the_gap_and_does_not_wait_for_itself(db: EngineDatabase, tmp_path: Path) -> None:
