@@ -20,27 +20,29 @@ def reap(job: SendJob, result: Sent) -> None:
         return
     with job.database.write(carts="rely") as connection:
         contacts.lock(connection, [row.contact_id for row in seen])
+        owners = {row.id: row.enrollment_id for row in seen}
         claimed: list[int] = []
         again: list[int] = []
         sure: list[int] = []
         lost: list[int] = []
         for row in messages.expired_leases(connection, before=now):
+            if row.id not in owners:
+                continue  # come since the first look: its contact is not locked, and the next run sees it
             if row.state == S.CLAIMED:
                 claimed.append(row.id)
             elif never_in_doubt(row.transport):
                 sure.append(row.id)
             else:
                 (again if may_ask_again(row.transport, row.sent_at, now) else lost).append(row.id)
-        owners = {row.id: row.enrollment_id for row in seen}
         unsent: dict[str, Any] = {"sent_at": None}
         for ids, state, values in ((claimed, S.CLAIMED, {}), (again, S.SENDING, {}), (sure, S.SENDING, unsent)):
             messages.move(connection, ids, state, S.SCHEDULED, at=now, reason="lease-expired", expired_at=now, **values)
-        drop_if_stopped(connection, [owners[id_] for id_ in (*claimed, *again, *sure) if id_ in owners], now=now)
+        drop_if_stopped(connection, [owners[id_] for id_ in (*claimed, *again, *sure)], now=now)
         moved = messages.move(connection, lost, S.SENDING, S.UNKNOWN, at=now, reason="died-sending", expired_at=now)
         # Its events may have been imported while the lease ran: no provider has events of a mail that it never took.
         taken = events.have_any(connection, moved)
         messages.move(connection, taken, S.UNKNOWN, S.ACCEPTED, at=now, reason="event")
-        schedule_next(connection, [owners[id_] for id_ in moved if id_ in owners], job.rules, now=now)
+        schedule_next(connection, [owners[id_] for id_ in moved], job.rules, now=now)
     moved = [id_ for id_ in moved if id_ not in taken]
     result.unknown += len(moved)
     result.problems += [f"message {id_} is unknown: the process died while sending it" for id_ in moved]

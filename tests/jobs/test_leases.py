@@ -1,12 +1,16 @@
 """A run that sleeps past its lease and wakes beside another: whoever holds the lease alone may touch the message."""
 
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
+from sqlalchemy import Connection, update
 
 from cartctl.mail.message import Accepted, Answer, OutgoingMessage, Rejected, Unknown
-from cartctl.store.database import EngineDatabase
+from cartctl.store.database import CartsLock, EngineDatabase
+from cartctl.store.tables import messages
 from tests.jobs.engine import Engine, Killed, Provider
 from tests.shop import at, cart
 
@@ -64,6 +68,46 @@ def test_what_another_run_has_claimed_meanwhile_is_not_put_back(engine: Engine) 
     engine.while_rendering = wake_to_a_fault
     night.run()
     assert engine.states == [("reminder", "claimed", "")]
+
+
+def test_a_lease_that_runs_out_between_two_looks_is_left_to_the_next_run(engine: Engine) -> None:
+    """Its contact is not locked; the enrollment keeps its one open message, or has the next one."""
+
+    def die(point: str) -> None:
+        if point == "after-gate":
+            raise Killed
+
+    engine.carts(cart("c-2", email="ben@example.com"))
+    with pytest.raises(Killed):
+        engine.run("30m", at=die, concurrency=2)
+    lease_of_the_second(engine, "40m")
+    engine.run("36m", database=Meanwhile(engine.database, lambda: lease_of_the_second(engine, "35m")))
+    assert [state for _, state, _ in engine.states] == ["unknown", "sending", "scheduled"]
+    engine.run("37m")
+    assert [state for _, state, _ in engine.states] == ["unknown", "unknown", "scheduled", "scheduled"]
+
+
+def lease_of_the_second(engine: Engine, until: str) -> None:
+    with engine.database.write() as connection:
+        connection.execute(update(messages).where(messages.c.id == 2).values(lease_until=at(until)))
+
+
+class Meanwhile:
+    """A database in which something happens before the first transaction that relies on the carts."""
+
+    def __init__(self, database: EngineDatabase, happens: Callable[[], None]) -> None:
+        self._database, self._happens = database, happens
+
+    def read(self) -> Any:
+        return self._database.read()
+
+    @contextmanager
+    def write(self, *, carts: CartsLock | None = None) -> Iterator[Connection]:
+        if carts:
+            self._happens()
+            self._happens = lambda: None
+        with self._database.write(carts=carts) as connection:
+            yield connection
 
 
 @pytest.mark.parametrize("answer", [Rejected("400"), Unknown("answer 503"), Accepted("r")])
