@@ -101,7 +101,7 @@ class QuietHours:
     def next_open(self, instant: datetime, zone: tzinfo) -> datetime:
         """Return `instant`, or a later one (UTC) at which the window is over.
 
-        It is the window's end, unless the clocks are set just then: after that, the first whole minute outside.
+        It is the window's end, unless the clocks are set just then: the first whole minute outside.
         """
         if not self.holds(instant, zone):
             return instant
@@ -110,9 +110,13 @@ class QuietHours:
         if local.time() >= self.end:
             end += timedelta(days=1)
         candidate = end.astimezone(UTC)
-        # Clocks set forward or back around the end: step over what is left of the quiet time.
+        # Clocks set forward or back around the end: step over what is left of the quiet time, and back where the end
+        # itself was left out that day.
+        minute = timedelta(minutes=1)
         while candidate <= instant or self.holds(candidate, zone):
-            candidate += timedelta(minutes=1)
+            candidate += minute
+        while candidate - minute > instant and not self.holds(candidate - minute, zone):
+            candidate -= minute
         return candidate
 
 

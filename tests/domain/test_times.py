@@ -77,6 +77,13 @@ def test_what_is_no_window_is_refused(text: str) -> None:
         QuietHours.parse(text)
 
 
+def test_quiet_hours_that_end_in_an_hour_left_out_end_with_it() -> None:
+    """Berlin's clocks go from 02:00 to 03:00 on 29 March 2026: there is no 02:30."""
+    opened = QuietHours.parse("22:00-02:30").next_open(datetime(2026, 3, 28, 23, 0, tzinfo=UTC), BERLIN)
+    assert opened == datetime(2026, 3, 29, 1, 0, tzinfo=UTC)
+    assert opened.astimezone(BERLIN).hour == 3
+
+
 @pytest.mark.parametrize(("hour", "quiet"), [(21, False), (22, True), (3, True), (8, False), (12, False)])
 def test_a_window_may_cross_midnight(hour: int, *, quiet: bool) -> None:
     assert QuietHours.parse("22:00-08:00").holds(datetime(2026, 3, 2, hour, tzinfo=BERLIN), BERLIN) is quiet
