@@ -256,12 +256,20 @@ def wrong_values(settings: Settings) -> typing.Iterator[tuple[str, str]]:
             yield f"sending.{name}", f"{number} is not between {low} and {high}"
     if sending.rate_per_second is not None and not 0.01 <= sending.rate_per_second <= 10_000:
         yield "sending.rate_per_second", f"{sending.rate_per_second:g} is not between 0.01 and 10000"
-    if not timedelta(0) < sending.timeout < sending.lease / 2:
+    elif not timedelta(0) < sending.timeout < sending.lease / 2:
         yield (
             "sending.timeout",
             (
                 f"{sending.timeout.total_seconds():g} s is not below half of sending.lease "
                 f"({sending.lease.total_seconds():g} s): a slow answer would find its message taken by another run"
+            ),
+        )
+    elif sending.rate_per_second and timedelta(seconds=1 / sending.rate_per_second) >= sending.lease - sending.timeout:
+        yield (
+            "sending.rate_per_second",
+            (
+                f"{sending.rate_per_second:g} leaves {1 / sending.rate_per_second:g} s between two messages: their "
+                f"sending.lease of {sending.lease.total_seconds():g} s would run out meanwhile"
             ),
         )
     if (kept := settings.retention.personal_data) is not None and kept < SHORTEST_RETENTION:

@@ -176,7 +176,8 @@ def _address(host: str, *, setting: str) -> tuple[SplitResult, str, int | None]:
     """Split `https://api.example.com:443` and return it with its name and port."""
     try:
         parts = urlsplit(host)
-        if re.fullmatch(r"[a-z0-9._:-]+", parts.hostname or "") and "@" not in parts.netloc:
+        is_host = re.fullmatch(r"[a-z0-9._:-]+", parts.hostname or "") and "@" not in parts.netloc
+        if is_host and re.fullmatch(r"[!-~]*", parts.path):
             return parts, parts.hostname or "", parts.port
     except ValueError:
         pass
@@ -201,19 +202,18 @@ def date_of(reply: Reply) -> datetime | None:
 
 
 def throttled(reply: Reply, now: datetime) -> Throttled:
-    """Read when to come back; what cannot be read, or is beyond all reason, is left to the caller's own patience.
+    """Read when to come back: the latest that is said. What cannot be read, or is beyond all reason, does not count.
 
     X-RateLimit-Reset is a time (seconds since 1970, SendGrid), Retry-After seconds or a date (RFC 9110, 10.2.3),
     RateLimit-Reset seconds (the IETF's draft 6, Resend).
     """
-    for until in (_epoch(reply.headers.get("x-ratelimit-reset")), _date(reply.headers.get("retry-after"))):
-        if until is not None and abs(until - now) <= LONGEST_WAIT:
-            return Throttled(until=until)
+    dates = (_epoch(reply.headers.get("x-ratelimit-reset")), _date(reply.headers.get("retry-after")))
+    until = max((date for date in dates if date is not None and abs(date - now) <= LONGEST_WAIT), default=None)
     for name in ("retry-after", "ratelimit-reset"):
         wait = _seconds(reply.headers.get(name))
-        if wait is not None and timedelta(0) <= wait <= LONGEST_WAIT:
+        if wait is not None and timedelta(0) <= wait <= LONGEST_WAIT and (until is None or until < now + wait):
             return Throttled(wait=wait)
-    return Throttled()
+    return Throttled(until=until)
 
 
 def _epoch(text: str | None) -> datetime | None:

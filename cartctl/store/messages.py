@@ -298,8 +298,8 @@ def reached(
 ) -> dict[int, tuple[datetime, ...]]:
     """Return when each contact was last written to (at most `latest` times, at least one), oldest first.
 
-    Tests count among themselves alone (`is_test`): they put off no mail that is meant. `but_not`: messages in doubt that
-    are to be handed over once more; each must not wait for itself.
+    Tests count among themselves alone (`is_test`): they put off no mail that is meant. `but_not`: messages in doubt
+    that are to be handed over once more; each must not wait for itself.
     """
     times: dict[int, list[datetime]] = {id_: [] for id_ in contact_ids}
     statement, more = (_REACHED_BY_OTHERS, {"but_not": list(but_not)}) if but_not else (_REACHED, {})

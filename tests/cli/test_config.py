@@ -177,6 +177,10 @@ def test_file_with_a_byte_order_mark_is_read() -> None:
         ("[sending]\nconcurrency = 0", "sending.concurrency: 0 is not between 1 and 256"),
         ("[sending]\nrate_per_second = 0", "sending.rate_per_second: 0 is not between 0.01 and 10000"),
         ('[sending]\ntimeout = "150s"', "sending.timeout: 150 s is not below half of sending.lease (300 s): "),
+        (
+            '[sending]\nrate_per_second = 0.01\nlease = "1m"',
+            "sending.rate_per_second: 0.01 leaves 100 s between two messages: their sending.lease of 60 s",
+        ),
         ('[sending]\nlease = "30s"', "sending.timeout: 20 s is not below half of sending.lease (30 s): "),
         ('base_url = "mail.example.com"', 'base_url: "mail.example.com" is no URL (https://mail.example.com is)'),
         ("transport = outbox", "not valid TOML: "),

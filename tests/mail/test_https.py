@@ -161,7 +161,17 @@ def test_a_stand_in_on_this_machine_may_do_without_tls() -> None:
 
 
 @pytest.mark.parametrize(
-    "host", ["https://", "https://:443", "https://[::1", "https://a b", "https://x:y@example.com", "https://a:b", ""]
+    "host",
+    [
+        "https://",
+        "https://:443",
+        "https://[::1",
+        "https://a b",
+        "https://x:y@example.com",
+        "https://a:b",
+        "",
+        "https://a/\u00e9",
+    ],
 )
 def test_a_host_that_is_none_is_refused_before_anything_is_sent(host: str) -> None:
     with pytest.raises(ConfigurationError, match=r"^api.host: "):
@@ -203,6 +213,8 @@ SECOND = int(NOW.timestamp())
         ({"ratelimit-reset": "3"}, Throttled(wait=timedelta(seconds=3))),
         ({"Retry-After": "1", "RateLimit-Reset": "3"}, Throttled(wait=timedelta(seconds=1))),
         ({"X-RateLimit-Reset": "soon", "Retry-After": "120"}, Throttled(wait=timedelta(minutes=2))),
+        ({"X-RateLimit-Reset": str(SECOND - 5), "Retry-After": "3600"}, Throttled(wait=timedelta(hours=1))),
+        ({"X-RateLimit-Reset": str(SECOND + 60), "Retry-After": "7"}, Throttled(until=NOW + timedelta(minutes=1))),
         ({"X-RateLimit-Reset": "60", "Retry-After": "7"}, Throttled(wait=timedelta(seconds=7))),
         ({}, Throttled()),
         ({"X-RateLimit-Reset": "soon"}, Throttled()),
