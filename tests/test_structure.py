@@ -116,7 +116,8 @@ def test_only_the_edges_read_clock_and_environment(path: Path) -> None:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     names = [ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)]
     read = {".".join(name.split(".")[-2:]) for name in [*names, *imports(path)]}
-    assert read & ONLY_CLI_CALLS == set()
+    patience = {"time.monotonic"} if place(path) == "mail/sockets.py" else set()  # how long an answer may take in all
+    assert read & ONLY_CLI_CALLS == patience
 
 
 def test_every_library_of_the_rule_is_used() -> None:

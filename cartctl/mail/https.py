@@ -8,7 +8,6 @@ costs, and leaves no half-told request behind.
 
 import contextlib
 import http.client
-import io
 import json
 import re
 import socket
@@ -23,7 +22,7 @@ from urllib.parse import SplitResult, urlsplit
 
 from cartctl.errors import ConfigurationError
 from cartctl.mail.message import Throttled, Unavailable, Unknown
-from cartctl.mail.sockets import CONNECT_SECONDS, readable, tls_context, unreached
+from cartctl.mail.sockets import CONNECT_SECONDS, Answers, readable, tls_context, unreached
 
 LONGEST_WAIT = timedelta(days=1)
 """A wait beyond this is no advice but a broken clock: it would put mails off past their time."""
@@ -88,7 +87,7 @@ class Endpoint:
         except Exception as error:  # noqa: BLE001 - whatever it was: nothing was sent
             return Unavailable(unreached(error))
         try:
-            reply, again = _exchange(connection.sock, head.encode("ascii") + content)
+            reply, again = _exchange(connection.sock, head.encode("ascii") + content, self._seconds)
         except Exception as error:  # noqa: BLE001 - whatever it was: the request may have arrived
             connection.close()
             timeout = isinstance(error, TimeoutError)
@@ -113,18 +112,23 @@ class Endpoint:
         else:
             connection = http.client.HTTPConnection(self._name, self._port, timeout=wait)
         connection.connect()
-        connection.sock.settimeout(self._seconds)
         return connection
 
 
-def _exchange(sock: socket.socket, request: bytes) -> tuple[Reply, bool]:
-    """Write a request and read its answer; also say whether the connection may be used again."""
+def _exchange(sock: socket.socket, request: bytes, seconds: float) -> tuple[Reply, bool]:
+    """Write a request and read its answer; also say whether the connection may be used again.
+
+    `seconds`: for the writing, and for the whole answer.
+    """
+    sock.settimeout(seconds)
     sock.sendall(request)
+    answers = Answers(sock, seconds)
     begun = sock.recv(_PIECE)
     if reply := _plain(begun):
         return reply, True
+    answers.begun = begun
     # It asks its socket for a file to read from, and for nothing else.
-    with http.client.HTTPResponse(_Begun(begun, sock), method="POST") as response:  # type: ignore[arg-type]
+    with http.client.HTTPResponse(answers, method="POST") as response:  # type: ignore[arg-type]
         response.begin()
         while response.status < 200:  # provisional (RFC 9110, 15.2): the answer follows. http.client knows of 100 alone
             response.headers = None  # type: ignore[assignment] # so that it begins once more
@@ -145,26 +149,6 @@ def _plain(answer: bytes) -> Reply | None:
         return None
     stays = headers.get("connection", "keep-alive").lower() == "keep-alive"
     return Reply(int(status[1]), headers, body) if stays and headers.get("content-length") == str(len(body)) else None
-
-
-class _Begun(io.RawIOBase):
-    """An answer of which the beginning has been read."""
-
-    def __init__(self, begun: bytes, sock: socket.socket) -> None:
-        self._begun, self._sock = begun, sock
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(self)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if not self._begun:
-            return self._sock.recv_into(buffer)
-        count = min(len(buffer), len(self._begun))
-        buffer[:count], self._begun = self._begun[:count], self._begun[count:]
-        return count
 
 
 def _close(idle: deque[http.client.HTTPConnection]) -> None:

@@ -32,7 +32,7 @@ from cartctl.mail.message import (
 )
 from cartctl.mail.mime import as_mime, envelope_address
 from cartctl.mail.probe import Probed
-from cartctl.mail.sockets import CONNECT_SECONDS, tls_context, unreached
+from cartctl.mail.sockets import CONNECT_SECONDS, Answers, tls_context, unreached
 
 Security = Literal["starttls", "tls", "none"]
 PORTS: dict[Security, int] = {"starttls": 587, "tls": 465, "none": 25}
@@ -237,6 +237,16 @@ class _Session(smtplib.SMTP):
             sock.close()
             raise
         return sock
+
+    def getreply(self) -> tuple[int, bytes]:
+        if self.sock and self.file is None:  # a new connection, or one that has just been encrypted
+            self._answers = Answers(self.sock, self.timeout)
+            self.file = self._answers.makefile("rb")
+        self._answers.expect()
+        reply = super().getreply()
+        if self.sock:
+            self.sock.settimeout(self.timeout)
+        return reply
 
     def greet(self, port: int) -> None:
         self._expect_good(*self.connect(self._host, port))

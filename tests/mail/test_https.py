@@ -2,6 +2,7 @@
 
 import contextlib
 import ssl
+import threading
 import time
 from datetime import timedelta
 from typing import Any
@@ -138,6 +139,29 @@ def test_half_an_answer_is_none(authority: Authority) -> None:
 
     (reply,) = answers(half, authority)
     assert reply == Unknown("connection lost: IncompleteRead")
+
+
+@pytest.mark.parametrize("piece", [b"X-More: 1\r\n", b"x" * 4_000_000])
+def test_an_answer_that_does_not_end_is_waited_for_no_longer_than_the_time_out(
+    authority: Authority, piece: bytes
+) -> None:
+    """However often a piece of it comes, and however large the pieces are."""
+    ended = threading.Event()
+
+    def drip(connection: Any) -> None:
+        read_request(connection)
+        connection.sendall(b"HTTP/1.1 202 Accepted\r\n" + (b"\r\n" if piece[:1] == b"x" else b""))
+        with contextlib.suppress(OSError):
+            for _ in range(20):
+                connection.sendall(piece)
+                if ended.wait(0.1):
+                    break
+            connection.sendall(b"Content-Length: 0\r\n\r\n")
+
+    with misbehaving(drip, tls=authority.server_context) as host:
+        reply = endpoint(host, authority, timeout=timedelta(seconds=0.5)).post(b"{}")
+        ended.set()
+    assert reply == Unknown("connection lost: OSError" if piece[:1] == b"x" else "no answer in time")
 
 
 def test_a_certificate_of_another_host_is_refused(authority: Authority) -> None:

@@ -1,7 +1,10 @@
 """SMTP, against a real server on this machine: what is on the wire, and what each of its answers means."""
 
+import contextlib
 import email
 import email.policy
+import socket
+import threading
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -263,6 +266,29 @@ def dying(authority: Authority, moment: str) -> Answer:
 @pytest.mark.parametrize("moment", ["GREETING", "EHLO", "MAIL", "RCPT", "DATA"])
 def test_a_connection_lost_before_the_mail_leaves_nothing_behind(authority: Authority, moment: str) -> None:
     assert isinstance(dying(authority, moment), Unavailable)
+
+
+@pytest.mark.parametrize(("moment", "expected"), [("ANSWER", Unknown), ("EHLO", Unavailable)])
+def test_an_answer_that_does_not_end_is_waited_for_no_longer_than_the_time_out(
+    authority: Authority, moment: str, expected: type
+) -> None:
+    """However often a line of it comes."""
+    ended = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        with contextlib.suppress(OSError):
+            for _ in range(20):
+                connection.sendall(b"250-wait\r\n")
+                if ended.wait(0.1):
+                    break
+            connection.sendall(b"250 fine\r\n")
+
+    with misbehaving(smtp_until(moment, drip), tls=None) as url:
+        smtp = client(int(url.rpartition(":")[2]), authority, timeout=timedelta(seconds=0.5))
+        answer = smtp.send(a_message())
+        ended.set()
+    assert isinstance(answer, expected), answer
+    assert answer in (Unknown("no answer in time"), Unavailable("no connection: TimeoutError")), answer
 
 
 @pytest.mark.parametrize("moment", ["PART", "ANSWER"])
