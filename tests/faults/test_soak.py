@@ -1,4 +1,6 @@
-"""The same faults for hours, chosen by chance: `CARTCTL_TEST_SOAK_SECONDS=7200 pytest -m soak`."""
+"""The same faults, chosen by chance: for some seconds always, and for hours with
+`CARTCTL_TEST_SOAK_SECONDS=7200 pytest -m soak`.
+"""
 
 import os
 import random
@@ -13,11 +15,13 @@ from tests.faults.rig import CONCURRENCY, Rig
 from tests.faults.test_killed import POINTS
 from tests.shop import Cli
 
+SOAK_SECONDS = float(os.environ.get("CARTCTL_TEST_SOAK_SECONDS", "60"))
 
-@pytest.mark.soak
-def test_runs_that_die_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+
+@pytest.mark.parametrize("seconds", [4, pytest.param(SOAK_SECONDS, marks=pytest.mark.soak)], ids=["short", "long"])
+def test_runs_that_die_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     monkeypatch.setenv("SENDGRID_API_KEY", "SG.invented")
-    ends = time.monotonic() + float(os.environ.get("CARTCTL_TEST_SOAK_SECONDS", "60"))
+    ends = time.monotonic() + seconds
     round_ = 0
     while time.monotonic() < ends:
         round_ += 1
