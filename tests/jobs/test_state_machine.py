@@ -30,11 +30,11 @@ from cartctl.store import contacts
 from cartctl.store.tables import carts, enrollments, message_transitions, messages
 from cartctl.store.tables import contacts as contacts_table
 from tests.jobs.engine import HASHING_KEY, RULES, Engine, Killed, Provider
-from tests.jobs.world import STARTS, ZONES, Empty, Filled, Inline, on_postgresql, on_sqlite
+from tests.jobs.world import STARTS, ZONES, Empty, Filled, Inline, import_event, on_postgresql, on_sqlite
 from tests.shop import T0, at, cart, order
 
 S = MessageState
-ANSWERS = ("accept", "accept and lose", "lose", "refuse", "throttle", "unreachable")
+ANSWERS = ("accept", "accept and lose", "accept, tell and lose", "lose", "refuse", "throttle", "unreachable")
 POINTS = ("after-claim", "after-render", "in-turn", "after-gate", "after-answer", "before-settle", "after-settle")
 SETTINGS = settings(
     phases=set(Phase) - {Phase.shrink},  # a failure is found in seconds; put it back to see the shortest, in minutes
@@ -71,6 +71,8 @@ class Shopping(RuleBasedStateMachine):
         self.others: set[int] = set()
         """Messages on which another run, still under way, has its lease."""
         self.wrong: list[AssertionError] = []
+        self.told: set[int] = set()
+        """Messages of which the provider has sent an event."""
 
     def teardown(self) -> None:
         """Draining leaves nothing in hand."""
@@ -87,8 +89,14 @@ class Shopping(RuleBasedStateMachine):
     def now(self) -> str:
         return f"{self.minute}m"
 
-    @initialize(start=st.sampled_from(list(STARTS)), quiet=st.sampled_from(["22:00-08:00", "01:30-03:15", ""]))
-    def begin(self, start: str, quiet: str) -> None:
+    @initialize(
+        start=st.sampled_from(list(STARTS)),
+        quiet=st.sampled_from(["22:00-08:00", "01:30-03:15", ""]),
+        provider=st.sampled_from(["sendgrid", "resend"]),
+    )
+    def begin(self, start: str, quiet: str, provider: str) -> None:
+        """Resend can tell a repeat, and is asked again; SendGrid tells of its mails in events."""
+        self.engine.provider.name = provider
         self.minute = STARTS[start] * 24 * 60
         self.time = replace(RULES.time, cap=3, quiet_hours=QuietHours.parse(quiet) if quiet else None)
         self.engine.rules = replace(RULES, time=self.time)
@@ -276,6 +284,18 @@ class Shopping(RuleBasedStateMachine):
 
     # What the provider does
 
+    @precondition(lambda self: self.taken)
+    @rule(number=st.integers(0, 30))
+    def an_event_arrives(self, number: int) -> None:
+        id_ = self.taken[number % len(self.taken)]
+        shopper = next(shopper for each, shopper, _ in self.reached if each == id_)
+        self._tell_of(id_, f"shopper{shopper}@example.com")
+
+    def _tell_of(self, id_: int, email: str) -> None:
+        if self.engine.provider.name == "sendgrid":
+            import_event(self.engine, id_, email, when=self.now)
+            self.told.add(id_)
+
     def answer(self, mail: OutgoingMessage) -> Answer:
         """Look at what arrives, then do as planned."""
         shopper = int(mail.to.removeprefix("shopper").partition("@")[0])
@@ -284,10 +304,14 @@ class Shopping(RuleBasedStateMachine):
         except AssertionError as error:  # the loop would take it for a fault of the transport
             self.wrong.append(error)
         what = self.plan.pop(0) if self.plan else "accept"
-        if what in ("accept", "accept and lose"):
+        first = [when for id_, _, when in self.reached if id_ == mail.id]
+        is_repeat = self.engine.provider.name == "resend" and first and at(self.now) - first[0] < timedelta(hours=24)
+        if what.startswith("accept") and not (is_repeat and mail.id in self.taken):
             self.taken.append(mail.id)
-        if what in ("accept", "accept and lose", "lose"):
+        if (what.startswith("accept") or what == "lose") and not is_repeat:
             self.reached.append((mail.id, shopper, at(self.now)))
+        if what == "accept, tell and lose":
+            self._tell_of(mail.id, mail.to)
         if self.inner:
             self.inner = False
             self.engine.run(self.now, concurrency=2)
@@ -342,6 +366,7 @@ class Shopping(RuleBasedStateMachine):
             assert row.from_state == state.get(row.message_id, ""), "each begins where the last one ended"
             assert not row.from_state or MessageState(row.to_state) in TRANSITIONS[MessageState(row.from_state)]
             state[row.message_id] = row.to_state
+        assert S.UNKNOWN not in {state[id_] for id_ in self.told}
 
     @invariant()
     def a_live_enrollment_has_one_open_message(self) -> None:

@@ -1,5 +1,6 @@
 """What the state machine's world is made of: places and days, carts, threads that keep their turn, databases."""
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
@@ -8,8 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cartctl.importers.records import Context
+from cartctl.jobs import import_events
+from cartctl.jobs.importing import Options
 from cartctl.store.database import EngineDatabase, connect
 from cartctl.store.tables import metadata
+from tests.jobs.engine import Engine
+from tests.shop import at
 
 ZONES = ("America/New_York", "Europe/Berlin", "Australia/Lord_Howe")
 """One of each shopper. The last sets its clocks by half an hour."""
@@ -75,3 +81,12 @@ def on_postgresql(url: str, folder: Path) -> Empty:
         database.close()
 
     return empty
+
+
+def import_event(engine: Engine, message_id: int, email: str, *, when: str) -> None:
+    """Import a file in which SendGrid tells that it delivered a message."""
+    about = {"email": email, "cc_message_id": str(message_id), "event": "delivered"}
+    path = engine.folder / f"event-{message_id}-{when}.json"
+    path.write_text(json.dumps([about | {"timestamp": int(at(when).timestamp())}]), encoding="utf-8")
+    options = Options(context=Context("main"), rejects_folder=engine.folder)
+    import_events.run(engine.database, path, options=options, rules=engine.rules, now=at(when))
