@@ -8,12 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 from sqlalchemy import create_engine, text
 
 from cartctl.store import schema
 from cartctl.store.database import EngineDatabase, connect, open_database
 from tests.mail.provider import Authority
 from tests.shop import Cli, Shop
+
+settings.register_profile("cartctl", deadline=None)  # no test asserts a time
+settings.load_profile("cartctl")
 
 DATA = Path(__file__).parent / "data"
 
