@@ -16,6 +16,7 @@ from cartctl.domain.times import QuietHours, format_duration, parse_duration, zo
 MAX_STORE_NAME = 60
 SHORTEST_RETENTION = timedelta(days=30)
 """Until then a cart that is touched again is the same cart."""
+MIN_KEY = 20
 
 
 class Secret:
@@ -26,6 +27,10 @@ class Secret:
 
     def reveal(self) -> str:
         return self._value
+
+    def each(self) -> tuple[str, ...]:
+        """Return the keys of a list separated by commas: while one is replaced, both count."""
+        return tuple(part.strip() for part in self._value.split(",") if part.strip())
 
     def __repr__(self) -> str:
         return "Secret('…')"
@@ -119,10 +124,12 @@ class SendgridSettings(_Section, frozen=True):
     host: str = "https://api.sendgrid.com"
     sandbox: bool = False
     ca_file: str | None = None
+    webhook_key: Secret = Secret("")
 
 
 class ResendSettings(_Section, frozen=True):
     api_key: Secret = Secret("")
+    webhook_secret: Secret = Secret("")
     host: str = "https://api.resend.com"
     ca_file: str | None = None
 
@@ -170,6 +177,8 @@ class DoctorSettings(_Section, frozen=True):
 class WebSettings(_Section, frozen=True):
     trusted_proxies: tuple[str, ...] = ()
     rate_limit: int = 300
+    rate_limit_per_key: int = 6000
+    report_key: Secret = Secret("")
     scanners: tuple[str, ...] = ()
 
 
@@ -184,6 +193,9 @@ class Store(_Section, frozen=True):
     discount: str | None = None
     logo: str | None = None
     colour: str | None = None
+    api_key: Secret = Secret("")
+    shopify_secret: Secret = Secret("")
+    tiktok_shop_id: str | None = None
 
 
 class Settings(_Section, frozen=True):
@@ -297,12 +309,26 @@ def wrong_values(settings: Settings) -> typing.Iterator[tuple[str, str]]:
         for address in getattr(settings.web, key):
             if complaint := _refused(ip_network, address):
                 yield f"web.{key}", complaint
-    if settings.web.rate_limit < 0:
-        yield "web.rate_limit", f"{settings.web.rate_limit} is below 0 (0: no limit)"
+    for key in ("rate_limit", "rate_limit_per_key"):
+        if (number := getattr(settings.web, key)) < 0:
+            yield f"web.{key}", f"{number} is below 0 (0: no limit)"
+    yield from _wrong_keys(settings)
     for name, store in settings.stores.items():
         if not 1 <= len(name) <= MAX_STORE_NAME:
             yield f"stores.{name}", f"a store's name has 1 to {MAX_STORE_NAME} characters"
         yield from ((f"stores.{name}.{key}", complaint) for key, complaint in _wrong_in_store(store))
+
+
+def _wrong_keys(settings: Settings) -> typing.Iterator[tuple[str, str]]:
+    """Keys that whoever calls the endpoint must know. None of them is shown."""
+    owners: dict[str, str] = {}
+    places = {f"stores.{name}.api_key": store.api_key for name, store in settings.stores.items()}
+    for place, secret in (places | {"web.report_key": settings.web.report_key}).items():
+        for key in secret.each():
+            if len(key) < MIN_KEY or not key.isascii():
+                yield place, f"a key has at least {MIN_KEY} characters of ASCII (`openssl rand -hex 32` makes one)"
+            if owners.setdefault(key, place) != place:
+                yield place, f"is a key of {owners[key]} too: each names whose it is"
 
 
 def _wrong_in_store(store: Store) -> typing.Iterator[tuple[str, str]]:

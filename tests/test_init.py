@@ -13,7 +13,7 @@ from tests.shop import Cli
 
 EXAMPLES = {
     *("from", "postal_address", "base_url", "reply_to", "templates", "sending.quiet_hours"),
-    *("sending.rate_per_second", "retention.personal_data", "sendgrid.ca_file"),
+    *("sending.rate_per_second", "retention.personal_data", "sendgrid.ca_file", "sendgrid.webhook_key"),
     *("resend.ca_file", "smtp.host", "smtp.port", "smtp.username", "smtp.ca_file"),
     *("metrics.textfile", "healthcheck.url", "doctor.nameserver"),
     *("test_recipients", "tiktok.app_key", "coupons", "mappings", "stores"),
@@ -45,6 +45,7 @@ def test_it_mentions_every_key(cli: Cli, tmp_path: Path) -> None:
         name for name in as_values(Settings()) if name not in ("coupons", "mappings", "stores")
     } - {
         *("sendgrid.api_key", "resend.api_key", "smtp.password", "tiktok.app_secret"),  # belong into the environment
+        *("resend.webhook_secret", "web.report_key"),
     }
     assert data["stores"]["main"].keys() == {field.encode_name for field in msgspec.structs.fields(Store)}
     text = (tmp_path / "cartctl.toml").read_text(encoding="utf-8")

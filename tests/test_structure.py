@@ -34,7 +34,7 @@ MAY_IMPORT = {
 holds, `wiring` is cartctl/cli/wiring.py, which builds for both what the jobs are handed."""
 ONLY_IN = {
     "pandas": {"jobs/report.py"},
-    "sendgrid": {"mail/sendgrid.py"},
+    "sendgrid": {"mail/sendgrid.py", "web/signatures.py"},
     "mjml": {"mail/mjml.py"},
     "jinja2": {"mail/mjml.py", "mail/render.py", "web/pages.py"},
     "babel": {"mail/render.py", "web/languages.py"},

@@ -27,7 +27,7 @@ def events(
     verbose: Verbose = False,
     log_format: LogFormat = None,
 ) -> None:
-    """Import SendGrid's events: bounces, complaints and refusals suppress, `unknown` messages are settled."""
+    """Import the provider's events: bounces, complaints and refusals suppress, `unknown` messages are settled."""
     state = state_of(ctx, verbose=verbose, log_format=log_format)
     options = options_without_store(state.loaded.settings, again=again, rejects=rejects)
     job = partial(import_events.run, rules=wiring.rules(state.loaded))

@@ -23,7 +23,6 @@ from cartctl.domain.money import UNKNOWN_CURRENCY, check_currency
 from cartctl.domain.times import zone_named
 from cartctl.errors import InputFileError, UsageError
 from cartctl.importers.format import Kind
-from cartctl.importers.records import Context
 from cartctl.jobs.importing import ImportResult, Options, import_file
 from cartctl.settings import MAX_STORE_NAME, Settings
 from cartctl.store.database import EngineDatabase
@@ -122,13 +121,7 @@ def options_of(
     if not rejects.is_dir():
         raise UsageError(f"--rejects: {rejects} is no folder")
     return Options(
-        context=Context(
-            store=name,
-            zone=zone,
-            currency=code,
-            country=known.country,
-            day_first=None if known.date_order is None else known.date_order == "day-first",
-        ),
+        context=replace(wiring.context(settings, name), zone=zone, currency=code),
         format_name=format_name,
         mapping=_mapping(settings, maps or ()),
         again=again,

@@ -1,7 +1,6 @@
 """`cartctl report`."""
 
-import re
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -9,7 +8,7 @@ import typer
 from cartctl.cli import wiring
 from cartctl.cli.options import AsJson, At, state_of
 from cartctl.cli.session import clock, print_json, read_at
-from cartctl.domain.times import NoOffsetError, format_duration, parse_duration, parse_instant
+from cartctl.domain.times import Bound, NoOffsetError, format_duration, parse_bound
 from cartctl.errors import UsageError
 
 
@@ -53,16 +52,9 @@ def report(
     )
 
 
-def _bound(text: str | None, option: str, now: datetime) -> date | datetime | None:
-    """Read a bound of the period: a date, a time with its offset, or how long ago."""
-    if text is None:
-        return None
+def _bound(text: str | None, option: str, now: datetime) -> Bound:
     try:
-        if re.fullmatch(r"\d{4}-\d\d-\d\d", text.strip()):
-            return date.fromisoformat(text.strip())
-        if re.fullmatch(r"(\d+[smhd])+", text.strip()):
-            return now - parse_duration(text)
-        return parse_instant(text)
+        return parse_bound(text, now)
     except NoOffsetError as error:
         raise UsageError(f"{option}: {error}: append one, such as Z or +01:00, or name a date") from None
     except ValueError as error:

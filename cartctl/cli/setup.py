@@ -68,12 +68,13 @@ transport = "outbox"
 # host = "https://api.sendgrid.com"          # https://api.eu.sendgrid.com for EU subusers
 # sandbox = false
 # ca_file = "/etc/ssl/certs/ca-certificates.crt"
+# webhook_key = "MFkwEwYH..."                # of its signed event webhook, which cartctl serve takes
 # The key belongs into the environment: SENDGRID_API_KEY
 
 [resend]
 # host = "https://api.resend.com"
 # ca_file = "/etc/ssl/certs/ca-certificates.crt"
-# The key belongs into the environment: RESEND_API_KEY
+# The key belongs into the environment: RESEND_API_KEY; so does the webhook's: CARTCTL_RESEND__WEBHOOK_SECRET
 
 [smtp]
 # host = "smtp.example.com"
@@ -107,6 +108,8 @@ transport = "outbox"
 [web]
 # trusted_proxies = []                       # addresses of your own proxy, such as "127.0.0.1": it says who asks
 # rate_limit = 300                           # requests a minute from one address; 0: no limit
+# rate_limit_per_key = 6000                  # requests a minute with one key or signature
+# The key for /api/cart/analytics belongs into the environment: CARTCTL_WEB__REPORT_KEY
 # scanners = []                              # addresses or networks whose clicks are no shopper's
 
 [coupons]
@@ -124,6 +127,9 @@ transport = "outbox"
 # discount = "shopify"                       # or "woocommerce", or a parameter's name: how a link carries the code
 # logo = "https://shop.example.com/logo.png" # for the pages; on one of the hosts
 # colour = "#1f4fd8"                         # of their buttons
+# tiktok_shop_id = "7495540735"              # whose TikTok webhooks these are, where there are several shops
+# api_key = "at least 20 characters"         # of its server, for /api/cart/track; both are better in the environment:
+# shopify_secret = "shpss_..."               # CARTCTL_STORES__MAIN__API_KEY, CARTCTL_STORES__MAIN__SHOPIFY_SECRET
 # url = "https://shop.example.com"
 # brand = "Example Shop"
 # currency = "EUR"                           # for exports that name none

@@ -98,6 +98,7 @@ def _tick(
                     rate_per_second=settings.sending.rate_per_second,
                     limit=limit,
                     confirm_burst=confirm_burst,
+                    intake=wiring.intake(state.loaded, writes=not dry_run),
                     on_note=on_note,
                     at=failpoint(os.environ),
                 )

@@ -3,6 +3,7 @@
 import re
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
@@ -14,12 +15,14 @@ from cartctl.config import Loaded
 from cartctl.domain.decide import TimeRules
 from cartctl.domain.destinations import Host
 from cartctl.domain.identity import normalise_email
+from cartctl.domain.money import UNKNOWN_CURRENCY
 from cartctl.domain.purchases import PurchaseRules
 from cartctl.domain.times import QuietHours, zone_named
 from cartctl.errors import ConfigurationError
+from cartctl.importers.records import Context
 from cartctl.importers.tiktok_signature import App
 from cartctl.jobs.rules import Clock, Rules, StoreFacts
-from cartctl.jobs.sending import Equipment
+from cartctl.jobs.sending import Equipment, Intake
 from cartctl.mail.message import Transport, split_address
 from cartctl.mail.pretend import Pretend
 from cartctl.mail.templates import load_sequences
@@ -88,6 +91,31 @@ def tiktok_app(settings: Settings, *, verify: bool | None = None) -> App | None:
             "(CARTCTL_TIKTOK__APP_SECRET in the environment): set both"
         )
     return None
+
+
+def context(settings: Settings, store: str) -> Context:
+    """Return what the configuration says of a store's rows that do not say it themselves."""
+    known = settings.store(store)
+    return Context(
+        store=store,
+        zone=zone_named(known.timezone) if known.timezone else None,
+        currency=known.currency or UNKNOWN_CURRENCY,
+        country=known.country,
+        day_first=None if known.date_order is None else known.date_order == "day-first",
+    )
+
+
+def endpoint_context(settings: Settings, store: str) -> Context:
+    """Return how a body that was posted to the endpoint is read. TikTok's are signed, and checked once more."""
+    return replace(context(settings, store), tiktok_app=tiktok_app(settings))
+
+
+def intake(loaded: Loaded, *, writes: bool) -> Intake:
+    """Return how a run reads what the endpoint took in. Rejects go beside cartctl.toml, else into this folder."""
+    return Intake(
+        contexts=lambda store: endpoint_context(loaded.settings, store),
+        rejects_folder=(loaded.file.parent if loaded.file else Path()) if writes else None,
+    )
 
 
 def store_facts(settings: Settings, name: str | None) -> StoreFacts:

@@ -2,11 +2,13 @@
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta, tzinfo
+from datetime import UTC, date, datetime, time, timedelta, tzinfo
 from zoneinfo import ZoneInfo
 
 YEARS = range(1990, 2200)
 """Shops have existed since; years such as 0001 and 9999 are placeholders."""
+Bound = date | datetime | None
+"""Of a period: a date is midnight in each store's own zone; None is unbounded."""
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -58,6 +60,17 @@ def parse_instant(text: str, zone: tzinfo | None = None) -> datetime:
         return instant.astimezone(UTC)
     except OverflowError:
         raise ValueError(f'"{text}" is out of range') from None
+
+
+def parse_bound(text: str | None, now: datetime) -> Bound:
+    """Read a bound of a period: a date, a time with its offset, or how long ago (`30d`). Raises ValueError."""
+    if text is None:
+        return None
+    if re.fullmatch(r"\d{4}-\d\d-\d\d", text.strip()):
+        return date.fromisoformat(text.strip())
+    if re.fullmatch(r"(\d+[smhd])+", text.strip()):
+        return now - parse_duration(text)
+    return parse_instant(text)
 
 
 def require_aware(instant: datetime) -> datetime:

@@ -6,11 +6,8 @@ the other fields; `type` of a bounce is `bounce` (for good) or `blocked` (for no
 bounces. An event may come again, even with another `sg_event_id`.
 """
 
-import hashlib
-import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -20,16 +17,11 @@ from cartctl.importers import fields
 from cartctl.importers.fields import FieldError
 from cartctl.importers.format import lines_of_records
 from cartctl.importers.jsonfile import JsonFile, Sample
+from cartctl.importers.mail_events import DATABASE, KINDS, MESSAGE_ID, Event, digest, message_id
 from cartctl.importers.records import Ignored, Note, RowError
 
 NAME = "sendgrid-events"
-MESSAGE_ID = "cc_message_id"
-DATABASE = "cc_database"
-"""The custom arguments that every mail of ours carries; the second is missing on mails of earlier versions."""
-KINDS = frozenset(
-    """processed delivered deferred bounce dropped open click spamreport unsubscribe group_unsubscribe
-    group_resubscribe""".split()
-)
+PROVIDER = "sendgrid"
 _COMPLAINTS = {
     "spamreport": "spam-report",
     "unsubscribe": "unsubscribed",
@@ -42,30 +34,6 @@ _DROPPED = {
     "unsubscribed address": "unsubscribed",
 }
 """Reasons of a drop that tell of the address. The others (spam content, a quota, a bad header) tell of the mail."""
-_MAX_ID = 2**63 - 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Event:
-    """One event of a kind that is known. `email` is folded; it is not to be kept."""
-
-    row: int
-    kind: str
-    at: datetime | None
-    """None: it suppresses, and its time cannot be read."""
-    email: str
-    message_id: int | None
-    """Our own id of the message, where the event bears one."""
-    database: str
-    """The database whose message it is, as its mail named it; "" where it names none."""
-    receipt: str
-    """What SendGrid calls the message, as its answer did; "" where the event does not say."""
-    suppresses: str
-    """Why this address must not be written to again; "" where it may."""
-    detail: str
-    """What else is worth keeping; holds no address and no link."""
-    content: bytes
-    """What makes it the same event elsewhere: all of it but the id that a repetition may change."""
 
 
 def recognise(sample: Sample) -> bool:
@@ -106,12 +74,12 @@ def _event(row: int, record: Mapping[str, Any]) -> Event | Ignored:
         kind=kind,
         at=_instant(record.get("timestamp"), required=not suppresses),
         email=email,
-        message_id=_message_id(record.get(MESSAGE_ID)),
+        message_id=message_id(record.get(MESSAGE_ID)),
         database=_text(record, DATABASE),
         receipt=_text(record, "sg_message_id").partition(".")[0].strip()[:200],
         suppresses=suppresses,
         detail=_detail(kind, record),
-        content=hashlib.sha256(json.dumps(content, sort_keys=True, default=str).encode()).digest(),
+        content=digest(content),
     )
 
 
@@ -142,14 +110,6 @@ def _seconds(value: object) -> datetime:
     if found.year not in YEARS:
         raise FieldError("timestamp", f"{digits} is absurd (the years from {YEARS[0]} to {YEARS[-1]} are not)")
     return found
-
-
-def _message_id(value: object) -> int | None:
-    """Read our own argument; whatever else stands there belongs to somebody else's mail."""
-    digits = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
-    if not digits.isascii() or not digits.isdigit() or len(digits) > 19:
-        return None
-    return int(digits) if 0 < int(digits) <= _MAX_ID else None
 
 
 def _is_hard(record: Mapping[str, Any]) -> bool:

@@ -12,16 +12,19 @@ import hmac
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
+from typing import Protocol
 
 from sqlalchemy import Connection
 
 from cartctl.domain.messages import MessageState
 from cartctl.errors import InputFileError
-from cartctl.importers import sendgrid_events as importer
-from cartctl.importers.csvfile import CsvFile
+from cartctl.importers import resend_events, sendgrid_events
+from cartctl.importers.csvfile import CsvFile, open_binary
 from cartctl.importers.format import Source
+from cartctl.importers.jsonfile import JsonFile, Sample
+from cartctl.importers.mail_events import Event
 from cartctl.importers.records import Ignored, Note, RowError
-from cartctl.importers.sendgrid_events import Event
+from cartctl.importers.source import open_source
 from cartctl.jobs.import_lines import import_lines
 from cartctl.jobs.importing import ImportResult, Options
 from cartctl.jobs.rules import Rules
@@ -31,20 +34,38 @@ from cartctl.store.database import EngineDatabase
 from cartctl.store.events import Addressed
 
 S = MessageState
-_TRANSPORT = "sendgrid"
+
+
+class Importer(Protocol):
+    """What a module that reads one provider's events has."""
+
+    NAME: str
+    PROVIDER: str
+
+    def recognise(self, sample: Sample) -> bool: ...
+
+    def read(self, file: JsonFile) -> Iterable[Event | RowError | Ignored | Note]: ...
+
+
+PROVIDERS: tuple[Importer, ...] = (sendgrid_events, resend_events)
+"""Their importers. What a transport is called is what the provider of its events is called."""
 
 
 def run(database: EngineDatabase, path: Path, *, options: Options, rules: Rules, now: datetime) -> ImportResult:
-    """Import `path`, a dump of SendGrid's event webhook."""
+    """Import `path`, a dump of what a provider's webhook posted."""
+    with open_binary(path) as stream:
+        importer = provider_of(open_source(path, stream))
+    if importer is None:
+        raise InputFileError(f"{path}: no events: expected what SendGrid's or Resend's webhook posts, as JSON")
+    read_events, provider = importer.read, importer.PROVIDER
 
     def read(source: Source) -> Iterable[Event | RowError | Ignored | Note]:
-        if isinstance(source, CsvFile) or (source.sample.first and not importer.recognise(source.sample)):
-            raise InputFileError(f"{path}: no SendGrid events: expected what its event webhook posts, as JSON")
-        return importer.read(source)
+        assert not isinstance(source, CsvFile)
+        return read_events(source)
 
     def save(connection: Connection, rows: list[Event]) -> dict[str, int]:
         hashing_key = keys.key(connection, keys.HASHING, now=now).encode()
-        return take(connection, rows, rules=rules, hashing_key=hashing_key, now=now)
+        return take(connection, rows, provider=provider, rules=rules, hashing_key=hashing_key, now=now)
 
     return import_lines(
         database,
@@ -60,16 +81,32 @@ def run(database: EngineDatabase, path: Path, *, options: Options, rules: Rules,
     )
 
 
+def provider_of(source: Source) -> Importer | None:
+    """Return the importer of whoever posted these events; of an empty list, which is anybody's, the first."""
+    if isinstance(source, CsvFile):
+        return None
+    return next((one for one in PROVIDERS if not source.sample.first or one.recognise(source.sample)), None)
+
+
 def take(
-    connection: Connection, found: Sequence[Event], *, rules: Rules, hashing_key: bytes, now: datetime
+    connection: Connection,
+    found: Sequence[Event],
+    *,
+    provider: str,
+    rules: Rules,
+    hashing_key: bytes,
+    now: datetime,
 ) -> dict[str, int]:
-    """Let events take effect, in the caller's transaction (opened with `carts="change"`); return the counts."""
+    """Let events of one provider take effect, in the caller's transaction (opened with `carts="change"`).
+
+    Returns the counts.
+    """
     named = ("", keys.database_id(hashing_key))
-    about = _messages_of(connection, [event for event in found if event.database in named])
+    about = _messages_of(connection, [event for event in found if event.database in named], provider)
     rows = [
         {
             "content_hash": hmac.new(hashing_key, event.content, "sha256").hexdigest(),
-            "source": _TRANSPORT,
+            "source": provider,
             "kind": event.kind,
             "at": event.at or now,
             "message_id": about[event.row].id if event.row in about else None,
@@ -89,21 +126,21 @@ def take(
     }
 
 
-def _messages_of(connection: Connection, found: Sequence[Event]) -> dict[int, Addressed]:
+def _messages_of(connection: Connection, found: Sequence[Event], provider: str) -> dict[int, Addressed]:
     """Return the message that each event is about, by the event's row."""
     by_id = events.messages_by_id(connection, [event.message_id for event in found if event.message_id])
     by_receipt = events.messages_by_receipt(connection, [event.receipt for event in found])
     about: dict[int, Addressed] = {}
     for event in found:
         message = by_id.get(event.message_id or 0) if event.message_id else by_receipt.get(event.receipt)
-        if message is not None and _is_about(event, message):
+        if message is not None and message.transport == provider and _is_about(event, message):
             about[event.row] = message
     return about
 
 
 def _is_about(event: Event, message: Addressed) -> bool:
     called_alike = not event.receipt or not message.receipt or event.receipt == message.receipt
-    return message.transport == _TRANSPORT and message.email == event.email and called_alike
+    return message.email == event.email and called_alike
 
 
 def _settle(

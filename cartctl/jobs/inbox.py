@@ -31,7 +31,7 @@ from cartctl.errors import (
     UnwritableFileError,
     UsageError,
 )
-from cartctl.importers import coupons, registry, sendgrid_events, suppressions
+from cartctl.importers import coupons, registry, resend_events, sendgrid_events, suppressions
 from cartctl.importers.csvfile import CsvFile, open_binary
 from cartctl.importers.source import open_source
 from cartctl.jobs.importing import ImportResult
@@ -175,7 +175,7 @@ def kind_of(path: Path) -> str:
             for kind, module in (("coupons", coupons), ("suppressions", suppressions)):
                 if module.FILE_NAMES.match(path.name) or module.recognise(source.header):
                     return kind
-        elif sendgrid_events.recognise(source.sample):
+        elif resend_events.recognise(source.sample) or sendgrid_events.recognise(source.sample):
             return "events"
         for format_ in registry.formats():
             if registry.fits(format_, source):

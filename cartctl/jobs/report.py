@@ -5,7 +5,7 @@ Definitions stand in DEFINITIONS, beside the numbers they define. Money is never
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import pandas as pd
@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 
 from cartctl import resources
 from cartctl.domain.money import Money
+from cartctl.domain.times import Bound
 from cartctl.jobs.rules import Rules
 from cartctl.store.database import Database
 from cartctl.store.figures import stores
@@ -29,8 +30,6 @@ DEFINITIONS = {
     "late_orders": "messages to shoppers who had by then bought, because the order was imported later",
 }
 
-Bound = date | datetime | None
-"""A date is midnight in each store's own zone; None is unbounded."""
 _FIRST, _LAST = -(2**62), 2**62
 
 

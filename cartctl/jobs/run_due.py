@@ -2,22 +2,26 @@
 
 1. Note the run.                                        store.imports
 2. Reap what a dead process left.                        jobs.reap
-3. Mark idle carts, enroll the newly abandoned ones.     jobs.detect
-4. See which brakes hold, and tell of them.              jobs.brakes
-5. Claim, render, gate, send, settle.                    jobs.send_due
-6. Note how it went.
+3. Let what the endpoint took in take effect.            jobs.drain
+4. Mark idle carts, enroll the newly abandoned ones.     jobs.detect
+5. See which brakes hold, and tell of them.              jobs.brakes
+6. Claim, render, gate, send, settle.                    jobs.send_due
+7. Note how it went.
 """
 
 from collections import Counter
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cartctl.jobs import brakes, detect, send_due
 from cartctl.jobs.brakes import Braking
 from cartctl.jobs.detect import Detected
 from cartctl.jobs.reap import reap
 from cartctl.jobs.sending import SendJob, Sent
-from cartctl.store import imports
+from cartctl.store import imports, intake
+
+if TYPE_CHECKING:
+    from cartctl.jobs.drain import Drained
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +31,7 @@ class RunResult:
     detected: Detected
     sent: Sent
     braking: Braking
+    drained: "Drained | None"
 
     @property
     def has_problems(self) -> bool:
@@ -37,6 +42,10 @@ class RunResult:
         sent = self.sent
         cancelled = sent.cancelled + Counter(superseded=self.detected.superseded)
         return {
+            "intake": {
+                "applied": self.drained.applied if self.drained else 0,
+                "rejected": self.drained.rejected if self.drained else 0,
+            },
             "detected": self.detected.total,
             "expired": self.detected.expired,
             "enrolled": self.detected.enrolled,
@@ -57,10 +66,23 @@ def run(job: SendJob) -> RunResult:
         run_id = imports.run_started(connection, "run-due", at=job.clock())
     sent = Sent()
     reap(job, sent)
+    drained = _drain(job)
+    if drained:
+        sent.problems += drained.problems
     detected = detect.run(job.database, rules=job.rules, clock=job.clock)
     braking = brakes.run(job)
-    result = RunResult(detected, send_due.run(job, sent), braking)
+    result = RunResult(detected, send_due.run(job, sent), braking, drained)
     counts = result.as_json() | {"by_sequence": dict(sorted(sent.by_sequence.items()))}
     with job.database.write() as connection:
         imports.run_finished(connection, run_id, counts, at=job.clock())
     return result
+
+
+def _drain(job: SendJob) -> "Drained | None":
+    """Most ticks find nothing there, and must not pay for the importers."""
+    with job.database.read() as connection:
+        if intake.is_empty(connection):
+            return None
+    from cartctl.jobs import drain
+
+    return drain.run(job)

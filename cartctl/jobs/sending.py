@@ -5,10 +5,12 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Row
 
+from cartctl.importers.records import Context
 from cartctl.jobs.compose import Composer, Content
 from cartctl.jobs.rules import Clock, Rules
 from cartctl.mail.message import Answer, OutgoingMessage, Transport
@@ -57,6 +59,16 @@ class Equipment:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Intake:
+    """How a run reads what the endpoint took in."""
+
+    contexts: Callable[[str], Context]
+    """Returns how the bodies of a store are read."""
+    rejects_folder: Path | None
+    """Where the rejects go; None: nowhere, as in a dry run."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class SendJob:
     """Everything one run of the sending loop works with."""
 
@@ -69,6 +81,8 @@ class SendJob:
     """At most so many messages are with the provider, or await their settlement, at any moment."""
     pause: Callable[[float], None]
     """Waits so many seconds."""
+    intake: Intake | None = None
+    """How what the endpoint took in is read; None: it is left alone."""
     rate_per_second: float | None = None
     limit: int | None = None
     confirm_burst: bool = False

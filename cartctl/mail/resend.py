@@ -50,7 +50,8 @@ class Resend:
         delivers: bool,
         ca_file: str | None = None,
     ) -> None:
-        """`database_id` makes the idempotency keys unique: messages are counted from 1 in every database.
+        """`database_id` makes the idempotency keys unique, and tells events of its messages from those of other
+        databases: messages are counted from 1 in every one.
 
         Raises ConfigurationError for a key, a host or a file with which nothing could ever be sent.
         """
@@ -69,7 +70,7 @@ class Resend:
     def send(self, message: OutgoingMessage) -> Answer:
         """Hand one mail over and say what became of it."""
         try:
-            content = msgspec.json.encode(payload(message))
+            content = msgspec.json.encode(payload(message, database_id=self._database_id))
         except ValueError as error:
             return Rejected(f"cannot be written as a request: {type(error).__name__}")
         key = f"cartctl-{self._database_id}-{message.id}"
@@ -96,8 +97,8 @@ class Resend:
         return judged(reply, "")
 
 
-def payload(message: OutgoingMessage) -> dict[str, Any]:
-    """Return the JSON of one mail. The message id rides along as a tag, without any personal data."""
+def payload(message: OutgoingMessage, *, database_id: str) -> dict[str, Any]:
+    """Return the JSON of one mail. Its id and its database ride along as tags, without any personal data."""
     message = with_ascii_domains(message)
     return {
         "from": _person(message.sender),
@@ -107,7 +108,10 @@ def payload(message: OutgoingMessage) -> dict[str, Any]:
         "html": message.html,
         "text": message.text,
         "headers": dict(message.headers),
-        "tags": [{"name": "cc_message_id", "value": str(message.id)}],
+        "tags": [
+            {"name": "cc_message_id", "value": str(message.id)},
+            {"name": "cc_database", "value": database_id},
+        ],
     }
 
 

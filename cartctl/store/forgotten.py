@@ -10,7 +10,7 @@ the address, and what stands beside it, from
 forgotten and nothing erased, all of this is three look-ups.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 from sqlalchemy import Connection, select, text
@@ -19,8 +19,8 @@ from cartctl.domain.identity import address_pattern, names_pattern
 from cartctl.store import keys
 from cartctl.store.contacts import email_hash
 from cartctl.store.erasing import CART_BLANKS, ORDER_BLANKS, stand_in, without_names
-from cartctl.store.sql import insert_missing
-from cartctl.store.tables import forgotten
+from cartctl.store.sql import chunks, insert_missing
+from cartctl.store.tables import carts, forgotten, orders
 
 _PAGE = 5000
 _BLANKS = {"carts": CART_BLANKS, "orders": ORDER_BLANKS}
@@ -64,6 +64,21 @@ def since(connection: Connection, hash_: str) -> datetime | None:
     return connection.execute(select(forgotten.c.at).where(forgotten.c.email_hash == hash_)).scalar()
 
 
+def hashes(connection: Connection) -> frozenset[str]:
+    """Return the keyed hash of everybody who was forgotten."""
+    return frozenset(connection.execute(select(forgotten.c.email_hash)).scalars())
+
+
+def erased(connection: Connection, kind: str, store: str, external_ids: Sequence[str]) -> set[str]:
+    """Return those of these carts or orders (`kind`) that were erased."""
+    table = {"carts": carts, "orders": orders}[kind]
+    found: set[str] = set()
+    for chunk in chunks(external_ids):
+        wanted = select(table.c.external_id).where(table.c.store == store, table.c.external_id.in_(chunk))
+        found.update(connection.execute(wanted.where(table.c.erased)).scalars())
+    return found
+
+
 def add(connection: Connection, hash_: str, *, at: datetime) -> None:
     """Note for ever, by the keyed hash alone, that this address must not come back."""
     insert_missing(connection, forgotten, [{"email_hash": hash_, "at": at}], ["email_hash"])
@@ -74,15 +89,15 @@ def strike(connection: Connection, store: str, *, now: datetime) -> bool:
     for kind, rows in _OF_ERASED.items():
         if connection.execute(text(f"SELECT 1 FROM {kind} WHERE erased LIMIT 1")).first():
             _strike(connection, kind, rows, store=store)
-    hashes = frozenset(connection.execute(select(forgotten.c.email_hash)).scalars())
-    if not hashes:
+    known = hashes(connection)
+    if not known:
         return False
     hashing_key = keys.key(connection, keys.HASHING, now=now).encode()
     for name, column in (("people", "email TEXT"), ("carts", "row INTEGER"), ("orders", "row INTEGER")):
         connection.execute(text(f"DROP TABLE IF EXISTS struck_{name}"))
         connection.execute(text(f"CREATE TEMPORARY TABLE struck_{name} ({column} PRIMARY KEY)"))
     for kind in _BLANKS:
-        people = [{"email": email} for email in _emails(connection, kind) if email_hash(hashing_key, email) in hashes]
+        people = [{"email": email} for email in _emails(connection, kind) if email_hash(hashing_key, email) in known]
         if people:
             connection.execute(text("INSERT INTO struck_people VALUES (:email) ON CONFLICT DO NOTHING"), people)
     if not connection.execute(text("SELECT 1 FROM struck_people LIMIT 1")).first():

@@ -22,11 +22,14 @@ from cartctl.cli import wiring
 from cartctl.config import Loaded
 from cartctl.errors import DatabaseError
 from cartctl.jobs.rules import Clock
-from cartctl.web import health, recover, unsubscribe
-from cartctl.web.limits import BODY_BYTES, Allowance, Clients, Monotonic, SlowBody, allowance_key
+from cartctl.web import analytics, health, posts, recover, unsubscribe
+from cartctl.web.limits import BODY_BYTES, WEBHOOK_BYTES, Allowance, Clients, Monotonic, SlowBody, allowance_key
 from cartctl.web.pages import Pages
 from cartctl.web.security import Guard
 from cartctl.web.service import Service, open_service
+from cartctl.web.signatures import keys_of
+
+_UNCOUNTED = ("/u/", "/api/cart/track", "/api/cart/webhook/", "/api/webhook/")
 
 
 def create_app(
@@ -45,9 +48,11 @@ def create_app(
         only_store=wiring.store_facts(settings, only) if only or not settings.stores else None,
     )
 
+    keys = keys_of(settings, wiring.tiktok_app(settings))
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.service = service = open_service(loaded, pages, clock, monotonic)
+        app.state.service = service = open_service(loaded, pages, keys, clock, monotonic)
         try:
             yield
         finally:
@@ -56,11 +61,11 @@ def create_app(
     app = FastAPI(
         title="cartctl", version=__version__, docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan
     )
-    for module in (recover, unsubscribe, health):
+    for module in (recover, unsubscribe, health, posts, analytics):
         app.include_router(module.router)
     _answer_faults(app, pages)
     # The last one added is the first that a request meets.
-    app.add_middleware(RequestBodyLimitMiddleware, max_body_size=BODY_BYTES)
+    app.add_middleware(BodyLimit)
     app.add_middleware(SlowBody, refuse=_page(lambda request: pages.refused(request, 408)))
     app.add_middleware(StraightToTheCart, service=lambda: app.state.service)
     app.add_middleware(
@@ -108,18 +113,31 @@ class StraightToTheCart:
         await self._app(scope, receive, send)
 
 
+class BodyLimit:
+    """Refuses bodies that are too large, whether or not they say so beforehand."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._usual = RequestBodyLimitMiddleware(app, max_body_size=BODY_BYTES)
+        self._webhooks = RequestBodyLimitMiddleware(app, max_body_size=WEBHOOK_BYTES)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_webhook = scope["type"] == "http" and scope["path"].startswith("/api/webhook/")
+        await (self._webhooks if is_webhook else self._usual)(scope, receive, send)
+
+
 class Throttle:
     """Holds each address to its requests a minute.
 
     A one-click unsubscription is not counted: a mail provider posts those of all its customers from few addresses, and
-    none may be lost. Each is signed, and each link has an allowance of its own.
+    none may be lost. Each is signed, and each link has an allowance of its own. Nor is what shops and providers post:
+    it has a key or a signature, each with an allowance, and whoever has none of them is counted where that shows.
     """
 
     def __init__(self, app: ASGIApp, allowance: Allowance, clients: Clients, pages: Pages) -> None:
         self._app, self._allowance, self._clients, self._pages = app, allowance, clients, pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        counts = scope["type"] == "http" and not (scope["method"] == "POST" and scope["path"].startswith("/u/"))
+        counts = scope["type"] == "http" and not (scope["method"] == "POST" and scope["path"].startswith(_UNCOUNTED))
         wait = self._allowance.wait(allowance_key(self._clients.address(scope))) if counts else 0
         answer = self._pages.too_many(Request(scope), wait) if wait else self._app
         await answer(scope, receive, send)

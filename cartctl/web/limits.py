@@ -14,6 +14,8 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_BYTES = 256 * 1024
+WEBHOOK_BYTES = 1024 * 1024
+"""SendGrid posts up to 768 kB of events at once; what is refused for its size is sent again for a day, then lost."""
 BODY_SECONDS = 10.0
 PER_MESSAGE = 30
 """How often a minute the links of one message may be followed."""

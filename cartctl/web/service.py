@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Row
@@ -18,7 +19,10 @@ from cartctl.config import Loaded
 from cartctl.domain import scanners
 from cartctl.domain.scanners import Follower
 from cartctl.errors import DatabaseBusyError, DatabaseError
+from cartctl.jobs import take_in
+from cartctl.jobs.posted import Body
 from cartctl.jobs.rules import Clock, Rules
+from cartctl.jobs.take_in import Taken
 from cartctl.mail.links import Links
 from cartctl.store import visits
 from cartctl.store.database import EngineDatabase, open_database
@@ -26,6 +30,8 @@ from cartctl.store.visits import PROBE, Visit
 from cartctl.web.batches import Batches
 from cartctl.web.limits import PER_MESSAGE, Allowance, Clients, Monotonic
 from cartctl.web.pages import Pages
+from cartctl.web.reports import Reports
+from cartctl.web.signatures import Keys
 
 log = logging.getLogger("cartctl.web")
 PATIENCE_SECONDS = 2.0
@@ -49,9 +55,16 @@ class Service:
     per_message: Allowance
     reader: Batches[int, Row[Any] | None]
     writer: Batches[Visit, bool]
+    keys: Keys
+    taker: Batches[Body, Taken]
+    per_key: Allowance
+    strangers: Allowance
+    """How many wrong keys one address may try."""
+    reports: Reports
 
     def close(self) -> None:
         """Write down what is still waiting, then let go of the database."""
+        self.taker.close()
         self.reader.close()
         self.writer.close()
         self.database.close()
@@ -88,17 +101,19 @@ class Service:
         )
 
 
-def open_service(loaded: Loaded, pages: Pages, clock: Clock, monotonic: Monotonic) -> Service:
+def open_service(loaded: Loaded, pages: Pages, keys: Keys, clock: Clock, monotonic: Monotonic) -> Service:
     """Open the database and start the threads. Raises CartctlError."""
     # Else a thread with a click to write waits 5 ms for the interpreter, again and again.
     sys.setswitchinterval(wiring.SWITCH_SECONDS)
     database = open_database(loaded.database_url)
     signing, hashing = wiring.secret_keys(loaded, database, clock())
     settings = loaded.settings
+    rules = wiring.rules(loaded)
+    contexts = partial(wiring.endpoint_context, settings)
     return Service(
         loaded=loaded,
         database=database,
-        rules=wiring.rules(loaded),
+        rules=rules,
         links=Links(settings.base_url, signing),
         hashing_key=hashing,
         pages=pages,
@@ -107,6 +122,11 @@ def open_service(loaded: Loaded, pages: Pages, clock: Clock, monotonic: Monotoni
         per_message=Allowance(PER_MESSAGE, monotonic),
         reader=Batches("reader", lambda ids: _read(database, ids)),
         writer=Batches("writer", lambda kept: _write(database, kept)),
+        keys=keys,
+        taker=Batches("taker", lambda of: take_in.run(database, of, contexts=contexts, rules=rules, now=clock())),
+        per_key=Allowance(settings.web.rate_limit_per_key, monotonic),
+        strangers=Allowance(settings.web.rate_limit, monotonic),
+        reports=Reports(database, rules, settings, monotonic),
     )
 
 

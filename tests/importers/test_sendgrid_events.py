@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from cartctl.importers.jsonfile import Sample
+from cartctl.importers.mail_events import Event
 from cartctl.importers.records import Ignored, Note, RowError
-from cartctl.importers.sendgrid_events import Event, read, recognise
+from cartctl.importers.sendgrid_events import read, recognise
 from tests.importers.reading import json_file
 
 AT = datetime(2026, 3, 2, 10, 0, tzinfo=UTC)

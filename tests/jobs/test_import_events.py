@@ -270,8 +270,24 @@ def test_no_address_is_kept_with_an_event(shop: Shop) -> None:
 def test_other_json_is_refused(shop: Shop) -> None:
     path = shop.folder / "broken.json"
     path.write_text(json.dumps({"a": "b"}), encoding="utf-8")
-    with pytest.raises(InputFileError, match="no SendGrid events"):
+    with pytest.raises(InputFileError, match="no events"):
         import_events.run(
             shop.database, path, options=Options(context=Context("main")), rules=shop.rules, now=at("40m")
         )
     assert shop.message().state == "unknown"
+
+
+@pytest.mark.parametrize(("name", "unmatched"), [("sendgrid", 1), ("resend", 0)])
+def test_events_of_resends_are_about_its_own_messages_alone(
+    db: EngineDatabase, tmp_path: Path, name: str, unmatched: int
+) -> None:
+    """The tag names the message; of a mail that went through SendGrid Resend can tell nothing."""
+    engine = Shop(db, tmp_path, name=name)
+    engine.carts(cart())
+    engine.run("30m")
+    about = {"email_id": "r", "to": [ANNA], "tags": {"cc_message_id": "1"}}
+    found = {"type": "email.complained", "created_at": at("31m").isoformat(), "data": about}
+    result = engine.events(found)
+    assert (result.format, result.saved["events"]["unmatched"]) == ("resend-events", unmatched)
+    assert result.saved["events"]["suppressed"] == 1, "whoever's mail it was"
+    assert engine.events(found).already_imported

@@ -62,7 +62,7 @@ def test_the_request_on_the_wire(server: HTTPServer, authority: Authority) -> No
             "List-Unsubscribe": f"<{UNSUBSCRIBE}>",
             "List-Unsubscribe-Post": "List-Unsubscribe=One-Click",
         },
-        "tags": [{"name": "cc_message_id", "value": "123"}],
+        "tags": [{"name": "cc_message_id", "value": "123"}, {"name": "cc_database", "value": "d1"}],
     }
 
 
@@ -76,18 +76,18 @@ def test_the_request_on_the_wire(server: HTTPServer, authority: Authority) -> No
     ],
 )
 def test_a_domain_outside_ascii_goes_out_as_dns_knows_it(address: str, written: str) -> None:
-    mail = payload(a_message(to=address, reply_to="Hilfe <help@bücher.example>"))
+    mail = payload(a_message(to=address, reply_to="Hilfe <help@bücher.example>"), database_id="x")
     assert (mail["to"], mail["reply_to"]) == ([written], "Hilfe <help@xn--bcher-kva.example>")
 
 
 def test_a_sender_without_a_name_has_none_on_the_wire() -> None:
-    assert payload(a_message(sender="hello@shop.example.com"))["from"] == "hello@shop.example.com"
-    assert "reply_to" not in payload(a_message())
+    assert payload(a_message(sender="hello@shop.example.com"), database_id="x")["from"] == "hello@shop.example.com"
+    assert "reply_to" not in payload(a_message(), database_id="x")
 
 
 @pytest.mark.parametrize("address", ["o'brien@example.com", "a.b+c@example.com", "jörg@example.com"])
 def test_an_unusual_address_goes_out_as_it_is(address: str) -> None:
-    assert payload(a_message(to=address))["to"] == [address]
+    assert payload(a_message(to=address), database_id="x")["to"] == [address]
 
 
 def test_the_same_message_again_is_the_same_request(server: HTTPServer, authority: Authority) -> None:
