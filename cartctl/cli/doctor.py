@@ -17,7 +17,6 @@ from cartctl.store import schema
 
 BUILT = datetime(2026, 11, 22, tzinfo=UTC)
 """When this version was made: no clock that is right shows less."""
-ORDERS_MAX_AGE = timedelta(hours=26)
 
 
 def doctor(
@@ -100,7 +99,8 @@ def _surroundings(loaded: Loaded) -> checkup.Surroundings:
     return checkup.Surroundings(
         delivers=wiring.delivers(settings),
         transport=settings.transport,
-        orders_max_age=ORDERS_MAX_AGE,
+        orders_max_age=settings.safety.orders_max_age,
+        coupon_warn_below=settings.coupon.warn_below,
         sequences=None if sequences is None else list(sequences.values()),
         coupons=settings.coupons,
     )

@@ -29,9 +29,10 @@ class _Collector:
         yield from self._messages()
         figures = self._figures
         yield GaugeMetricFamily("cartctl_messages_due", "Messages that are due and have not left.", figures.due)
+        yield GaugeMetricFamily("cartctl_messages_held", "How many of them a brake holds.", figures.due_held)
         yield GaugeMetricFamily(
             "cartctl_oldest_due_age_seconds",
-            "How long the oldest of them has been due; 0 where none is.",
+            "How long the oldest due message, held or not, has been due; 0 where none is.",
             figures.oldest_due_seconds,
         )
         yield from self._run()

@@ -8,6 +8,7 @@ import typer
 from cartctl.cli import wiring
 from cartctl.cli.options import AsJson, At, state_of
 from cartctl.cli.session import clock, print_json, read_at
+from cartctl.domain.brakes import what
 from cartctl.domain.times import format_duration
 from cartctl.jobs import status as job
 from cartctl.jobs.status import LastRun, Status
@@ -36,7 +37,7 @@ def status(ctx: typer.Context, at: At = None, as_json: AsJson = False) -> None:
 def _lines(found: Status) -> Iterator[tuple[str, str]]:
     figures = found.figures
     yield "last run", _last_run(figures.last_run, figures.at)
-    yield "due now", str(figures.due)
+    yield "due now", f"{figures.due}, {figures.due_held} of them held" if figures.due_held else str(figures.due)
     if figures.oldest_due_at:
         yield "oldest due", _ago(figures.oldest_due_at, figures.at)
     outbox = " (the outbox's are counted)" if found.includes_outbox and found.sent else ""
@@ -44,8 +45,7 @@ def _lines(found: Status) -> Iterator[tuple[str, str]]:
     yield "failed", str(found.failed)
     yield "unknown", f"{found.unknown} (cartctl messages list --state unknown)" if found.unknown else "0"
     for one in found.brakes:
-        why = f": {one.why}" if one.why else ""
-        yield "held", f"{one.subject or 'everything'}, {one.kind}, since {_ago(one.since, figures.at)}{why}"
+        yield "held", f"{what(one.kind, one.subject)} since {_ago(one.since, figures.at)}: {one.why}"
     if not found.brakes:
         yield "held", "nothing"
     for (store, channel), fresh_at in figures.order_feeds.items():

@@ -18,6 +18,7 @@ from cartctl.domain.times import format_duration
 from cartctl.jobs.inbox import DONE, FAILED, WORK
 from cartctl.jobs.rules import Clock
 from cartctl.store import breakers, figures, keys
+from cartctl.store.brakes import holding
 from cartctl.store.database import Database
 
 LATE_AT_LEAST = timedelta(minutes=15)
@@ -30,7 +31,6 @@ CLOCK_LIMIT = timedelta(minutes=5)
 _WEEK = timedelta(days=7)
 _LEFT_FOR = timedelta(days=30)
 """Imports older than this are nobody's business any more."""
-_FEW_CODES = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +40,7 @@ class Surroundings:
     delivers: bool
     transport: str
     orders_max_age: timedelta
+    coupon_warn_below: int
     sequences: Collection[Sequence] | None
     coupons: Mapping[str, str]
 
@@ -53,7 +54,7 @@ def run(database: Database, about: Surroundings | None, *, now: datetime, is_at:
             yield outbox_only(connection, delivers=about.delivers, now=now)
             yield provider(connection, about.transport)
             if about.sequences is not None:
-                yield coupons(connection, about.sequences, about.coupons, now=now)
+                yield coupons(connection, about, about.sequences, now=now)
         yield cron(connection, now=now, is_at=is_at)
         yield brakes(connection)
         yield unknown_messages(connection)
@@ -99,7 +100,7 @@ def cron(connection: Connection, *, now: datetime, is_at: bool) -> Finding:
 
 def order_freshness(connection: Connection, *, now: datetime, max_age: timedelta) -> Finding:
     """Without orders nobody knows who has bought. A `max_age` of 0 is no limit."""
-    feeds = figures.order_feeds(connection)
+    feeds = figures.order_feeds(connection, now=now)
     if not feeds:
         return warn("orders", "no orders were ever imported, so buyers are mailed: cartctl import orders FILE")
     shown = {f"{store} ({channel})": now - fresh_at for (store, channel), fresh_at in feeds.items()}
@@ -148,11 +149,10 @@ def outbox_only(connection: Connection, *, delivers: bool, now: datetime) -> Fin
 
 
 def brakes(connection: Connection) -> Finding:
-    held = figures.held(connection)
+    held = holding(connection)
     if not held:
         return ok("brakes", "nothing is held")
-    told = "; ".join(f"{one.kind} of {one.subject or 'everything'} since {_time(one.since)}" for one in held)
-    return warn("brakes", f"{told}: cartctl status says why; cartctl resume lets a pause go")
+    return warn("brakes", "; ".join(f"{brake.line} (since {_time(brake.since)})" for brake in held))
 
 
 def provider(connection: Connection, transport: str) -> Finding:
@@ -164,14 +164,13 @@ def provider(connection: Connection, transport: str) -> Finding:
     return ok("provider", f"{transport} was not failing when the last run left it")
 
 
-def coupons(
-    connection: Connection, sequences: Iterable[Sequence], configured: Mapping[str, str], *, now: datetime
-) -> Finding:
+def coupons(connection: Connection, about: Surroundings, sequences: Iterable[Sequence], *, now: datetime) -> Finding:
     """Look at the codes of every coupon that a step names."""
+    configured, enough = about.coupons, about.coupon_warn_below
     pools = figures.coupon_pools(connection, now=now)
     named = sorted({step.coupon for sequence in sequences for step in sequence.steps if step.coupon})
     empty = [name for name in named if name not in configured and not pools.get(name, (0, 0))[0]]
-    low = [f"{name} ({pools[name][0]} left)" for name in named if name in pools and pools[name][0] < _FEW_CODES]
+    low = [f"{name} ({pools[name][0]} left)" for name in named if name in pools and pools[name][0] < enough]
     if empty:
         return warn("coupons", f"no code for {', '.join(empty)}: its step is skipped; import codes or set [coupons]")
     if low:

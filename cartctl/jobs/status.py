@@ -11,7 +11,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from cartctl.domain.brakes import Brake
 from cartctl.jobs.rules import Rules
+from cartctl.store import brakes
 from cartctl.store import figures as store_figures
 from cartctl.store.database import Database
 
@@ -50,6 +52,9 @@ class Figures:
     at: datetime
     last_run: LastRun | None
     due: int
+    """Messages that are due and have not left, held ones too."""
+    due_held: int
+    """How many of them a brake holds."""
     oldest_due_at: datetime | None
     by_step: Sequence[StepTotals]
     order_feeds: Mapping[tuple[str, str], datetime]
@@ -64,16 +69,6 @@ class Figures:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Held:
-    """What holds sending back. `subject` is what it holds."""
-
-    kind: str
-    subject: str
-    since: datetime
-    why: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """All that `cartctl status` shows."""
 
@@ -81,7 +76,7 @@ class Status:
     sent_today: int
     """Since midnight, on each store's own clock."""
     sent_last_7_days: int
-    brakes: Sequence[Held]
+    brakes: Sequence[Brake]
     carts: Mapping[str, int]
     """carts, active, abandoned and recovered."""
     includes_outbox: bool
@@ -112,16 +107,14 @@ class Status:
             if last
             else None,
             "due": figures.due,
+            "due_held": figures.due_held,
             "oldest_due_at": figures.oldest_due_at.isoformat() if figures.oldest_due_at else None,
             "oldest_due_seconds": figures.oldest_due_seconds,
             "sent": {"today": self.sent_today, "last_7_days": self.sent_last_7_days, "total": self.sent},
             "includes_outbox": self.includes_outbox,
             "failed": self.failed,
             "unknown": self.unknown,
-            "brakes": [
-                {"kind": one.kind, "subject": one.subject, "since": one.since.isoformat(), "why": one.why}
-                for one in self.brakes
-            ],
+            "brakes": [brake.as_json() for brake in self.brakes],
             "order_feeds": [
                 {
                     "store": store,
@@ -138,14 +131,15 @@ class Status:
 def figures(connection: Connection, *, now: datetime) -> Figures:
     """Ask for the numbers that are watched."""
     latest = store_figures.latest_runs(connection, limit=1)
-    due, oldest = store_figures.due(connection, now=now)
+    due, due_held, oldest = store_figures.due(connection, now=now)
     return Figures(
         at=now,
         last_run=LastRun(started_at=latest[0].started_at, finished_at=latest[0].finished_at) if latest else None,
         due=due,
+        due_held=due_held,
         oldest_due_at=oldest,
         by_step=[StepTotals(**row._mapping) for row in store_figures.messages_by_step(connection)],  # noqa: SLF001 - SQLAlchemy's public name
-        order_feeds=store_figures.order_feeds(connection),
+        order_feeds=store_figures.order_feeds(connection, now=now),
     )
 
 
@@ -161,7 +155,7 @@ def run(database: Database, *, rules: Rules, recovery_window: timedelta, include
             figures=figures(connection, now=now),
             sent_today=today,
             sent_last_7_days=store_figures.sent_since(connection, now - WEEK, include_outbox=include_outbox),
-            brakes=[Held(**row._mapping) for row in store_figures.held(connection)],  # noqa: SLF001 - SQLAlchemy's public name
+            brakes=brakes.holding(connection),
             carts=store_figures.carts_now(connection, recovery_window=recovery_window),
             includes_outbox=include_outbox,
         )

@@ -39,6 +39,11 @@ def known(connection: Connection) -> dict[tuple[Kind, str], Brake]:
     }
 
 
+def holding(connection: Connection) -> list[Brake]:
+    """Return the brakes that hold now."""
+    return [brake for brake in known(connection).values() if brake.holds]
+
+
 def keep(connection: Connection, brake: Brake) -> None:
     """Remember a brake, in the place of what was known of it."""
     drop(connection, brake.kind, brake.subject)

@@ -11,15 +11,16 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, case, func, or_, select, text
 
 from cartctl import resources
+from cartctl.domain.brakes import fed_at
 from cartctl.domain.messages import MessageState
-from cartctl.store.tables import brakes, carts, coupons, enrollments, feeds, imports, messages, runs
+from cartctl.store import feeds
+from cartctl.store.brakes import HELD
+from cartctl.store.tables import carts, coupons, enrollments, imports, messages, runs
 
 S = MessageState
 RUN_DUE = "run-due"
 _LONGEST_WAIT = timedelta(days=1)
 """No message is put off longer than this beyond its due time: the index on `attempt_at` is read no further."""
-_HELD = timedelta(days=365)
-"""But what a brake holds is put off beyond all times."""
 _EVER = {"since": -(2**62), "until": 2**62}
 
 
@@ -56,19 +57,20 @@ def sent_since(connection: Connection, since: datetime, *, store: str | None = N
     return connection.execute(statement).scalar_one()
 
 
-def due(connection: Connection, *, now: datetime) -> tuple[int, datetime | None]:
-    """Return how many messages are due and have not left, and the due time of the oldest.
+def due(connection: Connection, *, now: datetime) -> tuple[int, int, datetime | None]:
+    """Return how many messages are due and have not left, how many of them a brake holds, and when the oldest was due.
 
-    Those that wait to be tried again, or that a brake holds, are among them.
+    Those that wait to be tried again are among them.
     """
-    count, oldest = connection.execute(
-        select(func.count(), func.min(messages.c.due_at)).where(
+    is_held = messages.c.attempt_at >= HELD
+    count, held, oldest = connection.execute(
+        select(func.count(), func.sum(case((is_held, 1), else_=0)), func.min(messages.c.due_at)).where(
             messages.c.state == text("'scheduled'"),
-            or_(messages.c.attempt_at <= now + _LONGEST_WAIT, messages.c.attempt_at > now + _HELD),
+            or_(messages.c.attempt_at <= now + _LONGEST_WAIT, is_held),
             messages.c.due_at <= now,
         )
     ).one()
-    return count, oldest
+    return count, int(held or 0), oldest
 
 
 def carts_now(connection: Connection, *, recovery_window: timedelta) -> dict[str, int]:
@@ -93,19 +95,12 @@ def latest_runs(connection: Connection, *, limit: int) -> Sequence[Row[Any, Any]
     ).all()
 
 
-def order_feeds(connection: Connection) -> Mapping[tuple[str, str], datetime]:
-    """Return how fresh each feed of orders is, by (store, channel): its latest import, or its newest order if later."""
-    rows = connection.execute(select(feeds).order_by(feeds.c.store, feeds.c.channel))
-    return {(row.store, row.channel): max(row.imported_at, row.newest_order_at or row.imported_at) for row in rows}
-
-
-def held(connection: Connection) -> Sequence[Row[Any, Any, Any, Any]]:
-    """Return what holds sending back now: (kind, subject, since, why)."""
-    return connection.execute(
-        select(brakes.c.kind, brakes.c.subject, brakes.c.since, brakes.c.detail.label("why")).order_by(
-            brakes.c.kind, brakes.c.subject
-        )
-    ).all()
+def order_feeds(connection: Connection, *, now: datetime) -> Mapping[tuple[str, str], datetime]:
+    """Return how fresh each feed of orders is, by (store, channel)."""
+    return {
+        (row.store, row.channel): fed_at(row.imported_at, row.newest_order_at, now=now)
+        for row in feeds.listed(connection)
+    }
 
 
 def expired_leases(connection: Connection, *, now: datetime) -> int:

@@ -62,7 +62,7 @@ def test_each_thing_is_one_line_and_a_shop_in_order_exits_0(shop: Shop, monkeypa
     outcome = shop.cli("doctor")
     assert outcome.out.splitlines() == [
         f"ok    configuration   {shop.folder / 'cartctl.toml'}",
-        "ok    templates       15 mails of 3 steps rendered",
+        "ok    templates       20 mails of 3 steps rendered",
         "ok    transport       sendgrid has all it needs (--online asks whether it is right)",
         "ok    base-url        https://mail.example.com",
         "ok    store-hosts     shop.example.com",
@@ -233,6 +233,7 @@ def test_a_rehearsal_is_no_cron(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def test_order_freshness(shop: Shop) -> None:
+    shop.configure('[safety]\norders_max_age = "26h"\n')
     put(shop)
     assert look(shop)["orders"][0] == "warn"
     rows = [
@@ -244,6 +245,12 @@ def test_order_freshness(shop: Shop) -> None:
     assert level == "fail"
     assert re.search(r"main \(website\) 1d6h(\d+m)? ago \(limit 1d2h\)", told)
     assert "tiktok" not in told
+    for limit, level in (("31h", "ok"), ("29h", "fail"), ("0", "ok")):
+        shop.configure(f'[safety]\norders_max_age = "{limit}"\n')
+        assert look(shop)["orders"][0] == level
+    shop.configure('[safety]\norders_max_age = "26h"\n')
+    put(shop, update(feeds).values(newest_order_at=NOW + timedelta(hours=2)))
+    assert look(shop)["orders"][0] == "fail", "an order that is to come makes nothing fresh"
     put(shop, update(feeds).values(newest_order_at=NOW - timedelta(hours=2)))
     assert look(shop)["orders"][0] == "ok"
 
@@ -287,10 +294,15 @@ def test_messages_that_went_to_the_outbox_only(shop: Shop, monkeypatch: pytest.M
 def test_brakes(shop: Shop) -> None:
     put(shop)
     assert look(shop)["brakes"][0] == "ok"
-    put(shop, insert(brakes).values(kind="pause", subject="cart-recovery", since=at("1h"), told_at=at("1h"), detail=""))
-    level, told = look(shop)["brakes"]
-    assert level == "warn"
-    assert told.startswith("pause of cart-recovery since 2026-03-02 11:00 UTC: ")
+    begun = {"subject": "cart-recovery", "since": at("1h"), "told_at": at("1h"), "detail": "so it is"}
+    put(
+        shop,
+        insert(brakes).values(kind="low-pool", released_at=None, **begun),
+        insert(brakes).values(kind="burst", released_at=at("2h"), **begun),
+    )
+    assert look(shop)["brakes"] == ("ok", "nothing is held")
+    put(shop, insert(brakes).values(kind="pause", **begun))
+    assert look(shop)["brakes"] == ("warn", "mail of cart-recovery is held: so it is (since 2026-03-02 11:00 UTC)")
 
 
 def test_a_failing_provider(shop: Shop) -> None:
@@ -304,7 +316,7 @@ def test_a_failing_provider(shop: Shop) -> None:
 
 def test_coupons(shop: Shop) -> None:
     assert look(shop)["coupons"][0] == "ok"
-    shop.configure("[coupons]\n")
+    shop.configure("[coupons]\n[coupon]\nwarn_below = 20\n")
     level, told = look(shop)["coupons"]
     assert level == "warn"
     assert "no code for recovery10" in told
@@ -315,6 +327,8 @@ def test_coupons(shop: Shop) -> None:
     level, told = look(shop)["coupons"]
     assert level == "warn"
     assert "recovery10 (19 left)" in told
+    shop.configure("[coupons]\n[coupon]\nwarn_below = 19\n")
+    assert look(shop)["coupons"][0] == "ok"
 
 
 def test_rejected_rows_that_lie_about(shop: Shop) -> None:

@@ -1,6 +1,5 @@
 """`cartctl status`, the textfile and the report: one shop, the same numbers."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -100,16 +99,21 @@ def test_a_message_that_waits_to_be_tried_again_is_due(db: EngineDatabase, tmp_p
         assert job.figures(connection, now=at("30m")).oldest_due_at == at("30m")
 
 
-def test_what_a_brake_puts_off_beyond_all_times_is_still_due(shop: Shop) -> None:
-    shop.carts(cart(), when="5m")
-    shop.run("30m")  # the second mail is due a day after the cart was left
-    database = open_database(f"sqlite:///{shop.folder / 'cartctl.db'}")
-    with database.write() as connection:
-        connection.execute(
-            update(messages).where(messages.c.id == 2).values(attempt_at=datetime(9999, 1, 1, tzinfo=UTC))
-        )
-    database.close()
-    assert [status(shop, when)["due"] for when in ("23h59m", "24h")] == [0, 1]
+def test_what_a_brake_holds_is_due_and_counted_as_held(any_shop: Shop, database_url: str) -> None:
+    shop = watched(any_shop, database_url)
+    shop.carts(cart(), cart("c-2", email="ben@example.com", seen="2h"), when="2h5m")
+    shop.run("31m")
+    shop.cli("pause", "--at", iso("2h"))
+    assert run_due(shop, "--at", iso("3h")).exit_code == 1
+    assert run_due(shop, "--at", iso("3h30m")).exit_code == 1
+    shown, told = status(shop, "3h30m"), metrics(shop.folder)
+    assert (shown["due"], shown["due_held"], shown["oldest_due_seconds"]) == (1, 1, 30 * 60)
+    assert (told["cartctl_messages_due",], told["cartctl_messages_held",]) == (1, 1)
+    assert told["cartctl_oldest_due_age_seconds",] == pytest.approx(30 * 60, abs=60)
+    assert "due now       1, 1 of them held" in shop.cli("status", "--at", iso("3h")).out
+    shop.cli("resume", "--at", iso("3h"))
+    shown = status(shop, "3h")
+    assert (shown["due"], shown["due_held"], shown["brakes"]) == (1, 0, [])
 
 
 def test_today_begins_at_midnight_on_the_stores_own_clock(shop: Shop) -> None:
@@ -144,9 +148,11 @@ def test_brakes_and_feeds_are_shown(shop: Shop) -> None:
     shop.carts(cart(), when="5m")
     database = open_database(f"sqlite:///{shop.folder / 'cartctl.db'}")
     with database.write() as connection:
-        connection.execute(
-            insert(brakes).values(kind="pause", subject="cart-recovery", since=at("1h"), told_at=at("1h"), detail="")
-        )
+        begun = {"since": at("1h"), "told_at": at("1h")}
+        held = {"kind": "pause", "subject": "cart-recovery", "detail": "paused", "released_at": None, **begun}
+        let_go = {"kind": "burst", "subject": "cart-recovery", "detail": "many", "released_at": at("1h"), **begun}
+        warning = {"kind": "no-orders", "subject": "main/website", "detail": "none", "released_at": None, **begun}
+        connection.execute(insert(brakes), [held, let_go, warning])
         rows = [
             {"store": "main", "channel": "website", "imported_at": at("1h"), "newest_order_at": at("30m")},
             {"store": "main", "channel": "tiktok", "imported_at": at("30m"), "newest_order_at": None},
@@ -154,16 +160,17 @@ def test_brakes_and_feeds_are_shown(shop: Shop) -> None:
         connection.execute(insert(feeds), rows)
     database.close()
     shown = status(shop, "2h")
-    assert shown["brakes"] == [{"kind": "pause", "subject": "cart-recovery", "since": iso("1h"), "why": ""}]
+    assert shown["brakes"] == [{"kind": "pause", "subject": "cart-recovery", "since": iso("1h"), "why": "paused"}]
     assert [(feed["channel"], feed["age_seconds"]) for feed in shown["order_feeds"]] == [
         ("tiktok", 90 * 60),
         ("website", 60 * 60),
     ]
     lines = shop.cli("status", "--at", iso("2h")).out.splitlines()
-    assert "held          cart-recovery, pause, since 2026-03-02 11:00 UTC (1h ago)" in lines
+    assert "held          mail of cart-recovery since 2026-03-02 11:00 UTC (1h ago): paused" in lines
+    assert sum(line.startswith("held") for line in lines) == 1
     assert "orders        main, website: 2026-03-02 11:00 UTC (1h ago)" in lines
     shop.configure(TEXTFILE)
-    shop.run_once("2h")
+    run_due(shop, "--at", iso("2h"))
     assert metrics(shop.folder)["cartctl_order_age_seconds", "website", "main"] == pytest.approx(3600, abs=60)
 
 
