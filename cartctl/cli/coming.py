@@ -18,11 +18,13 @@ from cartctl.cli.session import (
     read_time,
     show_time,
 )
+from cartctl.domain.brakes import Brake, Kind
 from cartctl.domain.identity import mask_email
 from cartctl.domain.times import format_duration
 from cartctl.errors import UsageError
 from cartctl.jobs.rules import Rules
 from cartctl.jobs.simulate import Simulated, Simulation, simulated
+from cartctl.store.brakes import holding
 from cartctl.store.database import EngineDatabase
 
 
@@ -49,12 +51,17 @@ def plan(
         with simulated(database, replay) as found:
             coming = plan_job.messages_to_come(found, rules, until=end)
             if as_json:
-                head = {"now": now.isoformat(), "until": end.isoformat(), **found.as_json()}
+                late = [brake.as_json() for brake in late_feeds(database)]
+                head = {"now": now.isoformat(), "until": end.isoformat(), **found.as_json(), "late_feeds": late}
                 always = plan_job.always(rules)
                 print_json_with(head, "coming", (coming_json(one, always, show_addresses) for one in coming))
             else:
                 for one in coming:
                     print(coming_line(one, show_addresses))
+                for brake in found.brakes:
+                    print(brake_line(brake))
+                for brake in late_feeds(database):
+                    print(f"as if orders were fresh, but now {brake_line(brake)}")
                 print(f"until {show_time(end)}: {_totals(found)}")
                 if found.sent:
                     print(f"each is stopped by: {', '.join(plan_job.always(rules))}")
@@ -95,6 +102,8 @@ def simulate(
             for row in found.timeline():
                 to = row.email_normalised if show_addresses else mask_email(row.email_normalised)
                 print(f"{show_time(row.at)}  {row.sequence}/{row.step} to {to}, cart {row.cart} of {row.store}")
+            for brake in found.brakes:
+                print(brake_line(brake))
             period = f"{show_time(first)} to {show_time(last)}, a run every {format_duration(step)}"
             print(f"{period}: {_totals(found)}")
 
@@ -116,13 +125,26 @@ def simulation(
     )
 
 
+def late_feeds(database: EngineDatabase) -> list[Brake]:
+    """Return what holds mail now because orders are late: what is to come is told as if they were not."""
+    with database.read() as connection:
+        return [brake for brake in holding(connection) if brake.kind == Kind.ORDERS]
+
+
 def coming_line(one: Any, show_addresses: bool) -> str:
     """Tell of one message to come, in one line."""
     to = one.email if show_addresses else mask_email(one.email)
     line = f"{show_time(one.at)}  {one.sequence}/{one.step} to {to}, cart {one.cart} of {one.store}"
     if one.outcome == "sent":
         return f"{line}; unless {', or '.join(one.own)}" if one.own else line
-    return f"{line}: {one.outcome if one.outcome == 'held' else 'not sent'} ({one.reason or 'a run has it'})"
+    if one.outcome == "held":
+        return f"{line}: held ({brake_line(one.held_by) if one.held_by else one.reason or 'a run has it'})"
+    return f"{line}: not sent ({one.reason})"
+
+
+def brake_line(brake: Brake) -> str:
+    """Tell of a brake, and since when it holds."""
+    return f"{brake.line} (since {show_time(brake.since)})"
 
 
 def coming_json(one: Any, always: Iterable[str], show_addresses: bool) -> dict[str, Any]:
@@ -136,6 +158,7 @@ def coming_json(one: Any, always: Iterable[str], show_addresses: bool) -> dict[s
         "step": one.step,
         "outcome": one.outcome,
         "reason": one.reason,
+        "held_by": one.held_by.as_json() if one.held_by else None,
         "stops": [*always, *one.own] if one.outcome in ("sent", "held") else [],
     }
 

@@ -114,9 +114,7 @@ def _held(database: EngineDatabase, address: str) -> dict[str, list[dict[str, An
 
 def _nobody(database: EngineDatabase, address: str) -> UsageError:
     with database.read() as connection:
-        near = lookup.nearest(connection, address)
-    meant = f" (near it: {', '.join(near)})" if near else ""
-    return UsageError(f"{mask_email(address)}: nothing is held about this address{meant}")
+        return UsageError(lookup.unknown(connection, address, what="address"))
 
 
 def _files(state: State, address: str, look_in: Iterable[Path] | None) -> list[Path]:

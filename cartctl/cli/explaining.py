@@ -6,9 +6,10 @@ from typing import Annotated, Any
 import typer
 
 from cartctl.cli import wiring
-from cartctl.cli.coming import coming_json, coming_line, simulation
+from cartctl.cli.coming import brake_line, coming_json, coming_line, late_feeds, simulation
 from cartctl.cli.options import AsJson, At, ShowAddresses, state_of
 from cartctl.cli.session import clock, print_json, read_at, show_time
+from cartctl.domain.brakes import place_name
 from cartctl.domain.identity import mask_email
 from cartctl.domain.money import Money
 from cartctl.jobs import explain as explain_job
@@ -46,6 +47,8 @@ def explain(
             recorded_until=now,
             people=told.people,
         )
+        places = {place_name(row.store, row.channel) for row in told.carts}
+        late = [brake for brake in late_feeds(database) if brake.subject in places]
         ours = {(row.store, row.external_id) for row in told.carts}
         with simulated(database, replay) as found:
             coming = [
@@ -53,6 +56,7 @@ def explain(
                 for one in plan_job.messages_to_come(found, rules, until=now + AHEAD)
                 if (one.store, one.cart) in ours
             ]
+            held = [brake for brake in found.brakes if brake.subject in {"", *(one.sequence for one in coming)}]
     if as_json:
         always = plan_job.always(rules)
         print_json(
@@ -60,6 +64,8 @@ def explain(
                 "carts": [_cart_json(row, show_addresses) for row in told.carts],
                 "story": [_chapter_json(chapter) for chapter in told.chapters],
                 "next": [coming_json(one, always, show_addresses) for one in coming],
+                "brakes": [brake.as_json() for brake in held],
+                "late_feeds": [brake.as_json() for brake in late],
             }
         )
         return
@@ -73,6 +79,10 @@ def explain(
     print("next:" if coming else "next: nothing, unless something happens")
     for one in coming:
         print(f"  {coming_line(one, show_addresses)}")
+    for brake in held:
+        print(f"held now: {brake_line(brake)}")
+    for brake in late:
+        print(f"as if orders were fresh, but now {brake_line(brake)}")
 
 
 def _address(row: Any, show_addresses: bool) -> str | None:

@@ -66,8 +66,8 @@ class Candidate:
     """Not so with a relay address that the configuration does not allow."""
     consent: Consent
     coupon_code: str | None
-    had_coupon: bool = False
-    """This person was shown a code so lately that there is none this time."""
+    had_coupon_at: datetime | None = None
+    """This person was shown a code then, so lately that there is none this time."""
     held_by: str = ""
     """The brake that holds it; "" for none."""
 
@@ -205,7 +205,7 @@ def _must_stop(message: Candidate, consent_required: str) -> str:
 
 def _does_not_apply(message: Candidate, step: Step) -> str:
     if step.coupon is not None and message.coupon_code is None:
-        if not message.had_coupon:
+        if message.had_coupon_at is None:
             return "no-coupon"
         if step.on_cooldown == "skip":
             return "coupon-cooldown"

@@ -26,8 +26,14 @@ def is_relay(email: str) -> bool:
     return domain.startswith("scs") and domain.endswith(".tiktok.com")
 
 
+NOBODY = "@erased.invalid"
+"""How the address of a contact ends that messages and enrollments refer to and that is nobody's any more."""
+
+
 def mask_email(email: str) -> str:
-    """Show just enough to recognise an address: `a…@example.com`."""
+    """Show just enough to recognise an address: `a…@example.com`. What is nobody's any more is `(erased)`."""
+    if email.endswith(NOBODY):
+        return "(erased)"
     local, _, domain = email.rpartition("@")
     return f"{local[:1]}…@{domain}"
 

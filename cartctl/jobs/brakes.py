@@ -73,16 +73,19 @@ def run(job: SendJob) -> Braking:
         brakes.end_overdue(connection, now=now, grace=grace)
         for kind, scope in scopes(connection, rules):
             brakes.hold(connection, scope, reason=f"held-{kind.value}", now=now, grace=grace)
-        holding = tuple(brake for brake in brakes.known(connection).values() if brake.holds)
-    return Braking(holding, tuple(lines))
+        held_by = tuple(brakes.holding(connection))
+    return Braking(held_by, tuple(lines))
+
+
+def holding(connection: Connection, rules: Rules) -> list[tuple[Brake, Scope]]:
+    """Return the brakes that hold now, and which mail."""
+    return [(brake, _scope(brake.kind, brake.subject, rules)) for brake in brakes.holding(connection)]
 
 
 def scopes(connection: Connection, rules: Rules) -> list[tuple[Kind, Scope]]:
     """Return which mail is held now, by the brakes that are remembered and by test mode."""
     found: list[tuple[Kind, Scope]] = [
-        (brake.kind, _scope(brake.kind, brake.subject, rules))
-        for brake in brakes.known(connection).values()
-        if brake.holds and brake.kind != Kind.TEST
+        (brake.kind, scope) for brake, scope in holding(connection, rules) if brake.kind != Kind.TEST
     ]
     if rules.test_mode:
         found.append((Kind.TEST, _scope(Kind.TEST, EVERYTHING, rules)))
@@ -223,7 +226,8 @@ def _bursts(connection: Connection, rules: Rules, known: Known, now: datetime) -
             return brakes.waiting(connection, scope, now=now, grace=rules.time.grace, limit=limit, after=after)
 
         if before is not None and before.is_on:
-            if count(1):
+            # What is past its grace goes in this very run, and the steps after it must not slip through.
+            if brakes.waiting(connection, scope, now=now, grace=now - EPOCH, after=after):
                 yield Condition(Kind.BURST, name, before.why)
         elif count(burst_over(0) + 1) > burst_over(0):
             most = burst_over(imports.busiest_run(connection, name, since=now - _BUSIEST_WITHIN))

@@ -29,7 +29,7 @@ def cancel(database: Database, name: str, sequences: Collection[str], *, now: da
     with database.write(carts="change") as connection:
         found = lookup.find(connection, name)
         if not found:
-            raise unknown(lookup.nearest(connection, name))
+            raise UsageError(lookup.unknown(connection, name))
         contacts.lock(connection, found.contact_ids)
         open_carts = [row for row in found.carts if row.status in _OPEN and row.contact_id]
         called_off = 0
@@ -58,9 +58,3 @@ def cancel(database: Database, name: str, sequences: Collection[str], *, now: da
             )
             stopped |= {one.cart_id for one in running} | {row.id for row in fresh}
     return Cancelled(len(stopped), called_off)
-
-
-def unknown(nearest: list[str]) -> UsageError:
-    """The address that was asked for is not repeated."""
-    meant = f" (did you mean {' or '.join(nearest)}?)" if nearest else ""
-    return UsageError(f"no cart has this id, and no shopper this e-mail address{meant}")

@@ -28,12 +28,12 @@ TEST_CODE = "TEST-CODE"
 class Codes:
     """Codes by message id. `used_up` names, by message id, coupons of which all imported codes are gone.
 
-    `cooling`: messages that show none because the same person was shown one lately.
+    `cooling`: messages that show none because the same person was shown one lately, and when that was.
     """
 
     by_message: Mapping[int, str] = field(default_factory=dict)
     used_up: Mapping[int, str] = field(default_factory=dict)
-    cooling: frozenset[int] = frozenset()
+    cooling: Mapping[int, datetime] = field(default_factory=dict)
 
 
 def reserve(
@@ -67,15 +67,20 @@ def reserved(
 
 def _cooling(
     connection: Connection, message_rows: Sequence[Row[Any]], steps: Mapping[int, Step | None], rules: Rules
-) -> frozenset[int]:
-    """Return the messages that come too soon after a code. Counted from when each is due: claim and gate agree."""
+) -> dict[int, datetime]:
+    """Return the messages that come too soon after a code, and when that was shown.
+
+    Counted from when each message is due: claim and gate agree.
+    """
     asking = [row for row in message_rows if _asks(row, steps) and not row.is_test]
     if not asking or not rules.coupon_cooldown:
-        return frozenset()
+        return {}
     last = coupons.last_shown(connection, sorted({row.contact_id for row in asking}))
-    return frozenset(
-        row.id for row in asking if row.contact_id in last and last[row.contact_id] > row.due_at - rules.coupon_cooldown
-    )
+    return {
+        row.id: last[row.contact_id]
+        for row in asking
+        if row.contact_id in last and last[row.contact_id] > row.due_at - rules.coupon_cooldown
+    }
 
 
 def _asks(row: Row[Any], steps: Mapping[int, Step | None]) -> bool:
@@ -85,7 +90,7 @@ def _asks(row: Row[Any], steps: Mapping[int, Step | None]) -> bool:
 
 
 def _without_code(
-    message_rows: Sequence[Row[Any]], steps: Mapping[int, Step | None], cooling: frozenset[int]
+    message_rows: Sequence[Row[Any]], steps: Mapping[int, Step | None], cooling: Mapping[int, datetime]
 ) -> dict[int, str]:
     """Return which imported coupon each message asks for, by message id."""
     found: dict[int, str] = {}
@@ -100,7 +105,7 @@ def _all(
     message_rows: Sequence[Row[Any]],
     steps: Mapping[int, Step | None],
     given: Mapping[int, str],
-    cooling: frozenset[int],
+    cooling: Mapping[int, datetime],
     rules: Rules,
 ) -> dict[int, str]:
     codes: dict[int, str] = {}

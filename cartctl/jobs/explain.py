@@ -4,7 +4,6 @@ Told from what is recorded: times on carts and enrollments, every change of ever
 events, orders, suppressions. How an order came to close a cart is worked out anew, by the rule that closed it.
 """
 
-import difflib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from cartctl.domain.carts import CartStatus, Consent
-from cartctl.domain.identity import mask_email, normalise_email, without_addresses
+from cartctl.domain.identity import normalise_email, without_addresses
 from cartctl.domain.messages import MessageState
 from cartctl.domain.money import Money
 from cartctl.domain.purchases import matched_by, why_not
@@ -22,7 +21,7 @@ from cartctl.errors import UsageError
 from cartctl.jobs.facts import read_facts
 from cartctl.jobs.rules import Rules
 from cartctl.jobs.verdicts import Asked, asked
-from cartctl.store import contacts, enrollments, purchases, story
+from cartctl.store import contacts, enrollments, lookup, purchases, story
 from cartctl.store.database import Database
 
 S = MessageState
@@ -63,7 +62,7 @@ def tell(database: Database, name: str, *, store: str | None, rules: Rules, hash
         if person is not None:
             found = story.carts_of(connection, person.id, store)
         elif not found:
-            raise UsageError(_unknown(connection, name, store))
+            raise UsageError(lookup.unknown(connection, name, store=store))
         elif len(stores := sorted({row.store for row in found})) > 1:
             raise UsageError(f"cart {name} is in several stores: say which with --store {' or --store '.join(stores)}")
         people = {row.contact_id for row in found if row.contact_id is not None} | ({person.id} if person else set())
@@ -72,20 +71,6 @@ def tell(database: Database, name: str, *, store: str | None, rules: Rules, hash
     # A file comes before what it does at the same moment.
     told.chapters.sort(key=lambda chapter: (chapter.at, chapter.what != "import"))
     return told
-
-
-def _unknown(connection: Connection, name: str, store: str | None) -> str:
-    where = "" if store is None else f" in store {store}"
-    close = difflib.get_close_matches(name, sorted(story.near_carts(connection, name, store)), n=3)
-    near = [without_addresses(each) for each in close]
-    if "@" in name:
-        wanted = normalise_email(name)
-        alike = difflib.get_close_matches(wanted, sorted(story.near_addresses(connection, wanted)), n=3)
-        near += [mask_email(each) for each in alike]
-    kind = "cart and no address" if "@" in name else "cart"
-    hint = f"the nearest: {', '.join(dict.fromkeys(near))}" if near else "nothing is near it either"
-    shown = mask_email(name) if "@" in name else name
-    return f"no {kind} {shown}{where}: {hint}"
 
 
 def _chapters(connection: Connection, told: Story, rules: Rules, hashing_key: bytes) -> Iterator[Chapter]:

@@ -16,9 +16,9 @@ _encode = msgspec.json.Encoder().encode
 _SECOND = timedelta(seconds=1)
 
 
-def keep_facts(message: Candidate, decision: Decision, *, now: datetime, rules: Rules) -> str:
+def keep_facts(message: Candidate, decision: Decision, *, now: datetime, rules: Rules, is_test: bool) -> str:
     """Write down what `message` was judged by. Called for every verdict: it costs a few microseconds."""
-    time, step = rules.time, message.step
+    time, step = rules.time_for(is_test=is_test), message.step
     facts: dict[str, Any] = {
         "due": message.due_at,
         "cart": message.cart_status,
@@ -42,11 +42,17 @@ def keep_facts(message: Candidate, decision: Decision, *, now: datetime, rules: 
             facts["floor"] = None if floor is None else f"{floor} {message.currency}"
         if step.coupon is not None:
             facts["code"] = message.coupon_code is not None
+            if message.had_coupon_at is not None:
+                facts["shown"] = message.had_coupon_at
     if time.quiet_hours is not None:
         facts["quiet"] = str(time.quiet_hours)
         facts["zone"] = str(message.zone)
     if isinstance(decision, Later):
         facts["until"] = decision.until
+    if message.held_by:
+        facts["held"] = message.held_by
+    if is_test:
+        facts["test"] = True
     if message.suppressed:
         facts["suppressed"] = True
     if not message.may_be_written_to:

@@ -68,7 +68,8 @@ def judge(
                 decision = Later(now + timedelta(seconds=1), "one-per-run")
             written_to.add(row.contact_id)
         known = facts[row.id]
-        yield Verdict(row, decision, known.coupon_code or "", keep_facts(known, decision, now=now, rules=rules))
+        kept = keep_facts(known, decision, now=now, rules=rules, is_test=owner.is_test)
+        yield Verdict(row, decision, known.coupon_code or "", kept)
 
 
 def _facts(
@@ -113,7 +114,7 @@ def _facts(
             may_be_written_to=rules.may_write_to(owner.email_normalised),
             consent=Consent(owner.consent),
             coupon_code=codes.by_message.get(row.id),
-            had_coupon=row.id in codes.cooling,
+            had_coupon_at=codes.cooling.get(row.id),
             held_by=_held_by(brakes, owner),
         )
     return found

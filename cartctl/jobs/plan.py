@@ -1,14 +1,16 @@
 """Every message to come if nothing else happens: a simulation from now on, and what could still stop each message."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row
 
+from cartctl.domain.brakes import Brake, Scope
 from cartctl.domain.sequences import Step
 from cartctl.domain.times import format_duration
+from cartctl.jobs import brakes
 from cartctl.jobs.rules import Rules
 from cartctl.jobs.simulate import Simulated
 from cartctl.store import message_list
@@ -16,7 +18,7 @@ from cartctl.store import message_list
 EVERY = timedelta(minutes=5)
 """How often the plan supposes that `run-due` runs."""
 _OUTCOMES = {"accepted": "sent", "skipped": "skipped", "cancelled": "cancelled"}
-_ALWAYS = ("purchase", "refusal", "activity in the cart", "a newer cart")
+_ALWAYS = ("purchase", "refusal", "activity in the cart", "a newer cart", "a pause or another brake")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,7 @@ class Coming:
     due_at: datetime
     outcome: str
     reason: str = ""
+    held_by: Brake | None = None
     own: tuple[str, ...] = ()
     """What would keep it from being sent, beside what stops every message: see `always`."""
 
@@ -46,11 +49,22 @@ def messages_to_come(simulated: Simulated, rules: Rules, *, until: datetime) -> 
     for row in simulated.ended():
         yield _coming(row, rules, at=row.at, outcome=_OUTCOMES[row.outcome], reason=row.why)
     with simulated.database.read() as connection:
+        holding = brakes.holding(connection, rules)
         for row in message_list.not_ended(connection, by=until):
-            yield _coming(row, rules, at=row.attempt_at, outcome="held", reason=row.reason)
+            at = min(row.attempt_at, max(row.due_at, simulated.since))
+            held_by = _held_by(row, holding)
+            yield _coming(row, rules, at=at, outcome="held", reason=row.reason, held_by=held_by)
 
 
-def _coming(row: Row[Any], rules: Rules, *, at: datetime, outcome: str, reason: str) -> Coming:
+def _held_by(row: Row[Any], holding: Iterable[tuple[Brake, Scope]]) -> Brake | None:
+    place = (row.store, row.channel)
+    mail = {"sequence": row.sequence, "place": place, "is_test": row.is_test, "email": row.email_normalised}
+    return next((brake for brake, scope in holding if scope.covers(**mail)), None)
+
+
+def _coming(
+    row: Row[Any], rules: Rules, *, at: datetime, outcome: str, reason: str, held_by: Brake | None = None
+) -> Coming:
     step = rules.step(row.sequence, row.step)
     return Coming(
         at=at,
@@ -62,6 +76,7 @@ def _coming(row: Row[Any], rules: Rules, *, at: datetime, outcome: str, reason: 
         due_at=row.due_at,
         outcome=outcome,
         reason="" if outcome == "sent" else reason,
+        held_by=held_by,
         own=_own(step, rules) if step is not None and outcome in ("sent", "held") else (),
     )
 

@@ -2,7 +2,7 @@
 
 1. Copy what may matter, as it was at the beginning.                     store.scratch
 2. At each tick, let happen what was recorded up to then: orders are matched as an import matches them, suppressions
-   and answers about mail are heard.
+   and answers about mail are heard, brakes begin to hold.
 3. Run. Then go to the next tick at which there is anything to do: the others change nothing.
 
 Nothing is rendered: templates are taken as sound. Nothing of it is written to the shop's database.
@@ -12,12 +12,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Row
 
+from cartctl.domain.brakes import Brake
 from cartctl.domain.sequences import Sequence as MailSequence
 from cartctl.domain.sequences import Step
 from cartctl.jobs import run_due
@@ -26,7 +27,7 @@ from cartctl.jobs.rules import Rules
 from cartctl.jobs.sending import Equipment, SendJob
 from cartctl.jobs.steps import schedule_next
 from cartctl.mail.message import OutgoingMessage, Transport
-from cartctl.store import contacts, message_list, purchases, scratch, suppressions
+from cartctl.store import brakes, contacts, message_list, purchases, scratch, suppressions
 from cartctl.store.database import EngineDatabase
 from cartctl.store.scratch import HeldBack, Period
 
@@ -73,6 +74,8 @@ class Simulated:
     skipped: Counter[str] = field(default_factory=Counter)
     cancelled: Counter[str] = field(default_factory=Counter)
     problems: dict[str, None] = field(default_factory=dict)
+    brakes: dict[Brake, None] = field(default_factory=dict)
+    """What held mail, each as it began."""
 
     def timeline(self) -> Iterator[Row[Any]]:
         """Yield each message that would be handed over, in the order of time: see `message_list.ended`."""
@@ -94,6 +97,7 @@ class Simulated:
             "deferred": dict(sorted(self.deferred.items())),
             "skipped": dict(sorted(self.skipped.items())),
             "cancelled": dict(sorted(self.cancelled.items())),
+            "brakes": [brake.as_json() for brake in self.brakes],
         }
 
 
@@ -118,8 +122,9 @@ class _Replay:
 
     def __init__(self, simulation: Simulation, database: EngineDatabase, held: HeldBack, result: Simulated) -> None:
         self.simulation, self.database, self.result = simulation, database, result
-        self.rules = simulation.rules
-        self.said, self.suppressed = held.said, held.suppressed
+        # Every feed of orders is fresh, and nobody hears warnings.
+        self.rules = replace(simulation.rules, orders_max_age=timedelta(0), coupon_warn_below=0)
+        self.said, self.suppressed, self.brakes = held.said, held.suppressed, held.brakes
         with database.read() as connection:
             codes_may_run_out = scratch.has_codes(connection)
         equipment = Equipment(
@@ -167,6 +172,9 @@ class _Replay:
                 else:
                     hash_ = contacts.email_hash(self.simulation.hashing_key, email)
                     contacts.suppress(connection, hash_, scope=scope, reason=reason, at=at)
+            for _, brake in _take(self.brakes, self.now):
+                brakes.keep(connection, brake)
+                brakes.let_all_go(connection)
             orders = scratch.placed(connection, by=self.now)
             for store in sorted({order.store for order in orders}):
                 ours = [order for order in orders if order.store == store]
@@ -181,12 +189,18 @@ class _Replay:
         self.result.enrolled += run.detected.enrolled
         self.result.deferred += run.sent.deferred
         self.result.problems |= dict.fromkeys(run.sent.problems)
+        begun = {(brake.kind, brake.subject, brake.since) for brake in self.result.brakes}
+        for brake in run.braking.holding:
+            if (brake.kind, brake.subject, brake.since) not in begun:
+                self.result.brakes[brake] = None
 
     def _next(self) -> datetime | None:
         """Return when the next run has anything to do: most have not."""
         with self.database.read() as connection:
-            moment = scratch.next_moment(connection, idle_after=self.rules.purchase.idle_after)
-        moments = [moment, *(each[0][0] for each in (self.said, self.suppressed) if each)]
+            moment = scratch.next_moment(
+                connection, idle_after=self.rules.purchase.idle_after, grace=self.rules.time.grace
+            )
+        moments = [moment, *(each[0][0] for each in (self.said, self.suppressed, self.brakes) if each)]
         return min((at for at in moments if at is not None), default=None)
 
     def _count_ended(self) -> None:

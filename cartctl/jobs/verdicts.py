@@ -30,6 +30,7 @@ _DECIDES = {
     "reactivated": "cart",
     "step-removed": "step",
     "no-coupon": "coupon",
+    "coupon-cooldown": "coupon",
     "min-total": "min_total",
     "not-due": "due",
     "gap": "gap",
@@ -43,7 +44,7 @@ _DECIDES = {
 
 def asked(facts: Mapping[str, Any], reason: str, outcome: str, *, at: datetime) -> Iterator[Asked]:
     """Yield the rules of one decision at `at`; `outcome` and `reason` are its own ("" where it was sent)."""
-    decider = _DECIDES.get(reason, reason)
+    decider = "brake" if reason.startswith("held-") else _DECIDES.get(reason, reason)
     decided = False
     for rule, inputs in _rules(facts, at):
         if rule == decider:
@@ -56,6 +57,8 @@ def asked(facts: Mapping[str, Any], reason: str, outcome: str, *, at: datetime) 
 
 
 def _rules(facts: Mapping[str, Any], at: datetime) -> Iterator[tuple[str, str]]:
+    if facts.get("test"):
+        yield "test", "as fast as time_scale says, no cap and no quiet hours"
     yield "purchase", f"cart {facts['cart']}"
     yield "suppression", "suppressed" if facts.get("suppressed") else "none"
     if facts.get("relay"):
@@ -65,7 +68,9 @@ def _rules(facts: Mapping[str, Any], at: datetime) -> Iterator[tuple[str, str]]:
     if "after" not in facts:
         yield "step", "no longer in the sequence"
         return
-    if "code" in facts:
+    if "shown" in facts:
+        yield "coupon", f"left out: had one on {_time(facts['shown'])}"
+    elif "code" in facts:
         yield "coupon", "a code" if facts["code"] else "no code left"
     if "floor" in facts:
         yield "min_total", f"{facts['total']}, from {facts['floor'] or 'no amount in this currency'}"
@@ -77,6 +82,8 @@ def _rules(facts: Mapping[str, Any], at: datetime) -> Iterator[tuple[str, str]]:
     if "quiet" in facts:
         yield "quiet hours", f"{facts['quiet']} {facts['zone']}"
     yield "grace", f"{_duration(facts['grace'])} from when it was due; now {at:%Y-%m-%d %H:%M} UTC"
+    if "held" in facts:
+        yield "brake", f"held by {facts['held']}"
 
 
 def _duration(seconds: int) -> str:

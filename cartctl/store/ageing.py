@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Select, String, and_, cast, or_, select
 
+from cartctl.domain.identity import NOBODY
 from cartctl.store import enrollments as enrollments_store
-from cartctl.store.erasing import NOBODY
 from cartctl.store.tables import cart_aliases, carts, contacts, enrollments, messages, orders
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, String, Table, and_, cast, delete, or_, select, text, update
 
-from cartctl.domain.identity import address_pattern, names_pattern
+from cartctl.domain.identity import NOBODY, address_pattern, names_pattern
 from cartctl.store import enrollments as enrollments_store
 from cartctl.store.people import Belongings
 from cartctl.store.sql import chunks
@@ -29,8 +29,6 @@ from cartctl.store.tables import (
     orders,
 )
 
-NOBODY = "@erased.invalid"
-"""How the address of a contact ends that messages and enrollments refer to and that is nobody's any more."""
 CART_BLANKS = {
     "phone": None,
     **dict.fromkeys(

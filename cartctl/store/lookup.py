@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, select
 
-from cartctl.domain.identity import mask_email, normalise_email, without_addresses
+from cartctl.domain.identity import NOBODY, mask_email, normalise_email, without_addresses
 from cartctl.store.tables import carts, contacts
 
 _CANDIDATES = 20_000
@@ -38,6 +38,15 @@ def find(connection: Connection, name: str) -> Found:
     return Found(tuple(connection.execute(_carts().where(carts.c.contact_id == contact)).all()), (contact,))
 
 
+def unknown(connection: Connection, name: str, *, store: str | None = None, what: str = "") -> str:
+    """Say that there is no cart and no address of this name, and what is near. `what`: which was asked for."""
+    kind = what or ("cart and no address" if "@" in name else "cart")
+    shown = mask_email(name) if "@" in name else name
+    near = nearest(connection, name)
+    hint = f"the nearest: {', '.join(near)}" if near else "nothing is near it either"
+    return f"no {kind} {shown}{'' if store is None else f' in store {store}'}: {hint}"
+
+
 def nearest(connection: Connection, name: str) -> list[str]:
     """Return what is spelt most like `name`, addresses masked, each with a cart of that shopper."""
     if "@" not in name:
@@ -45,7 +54,8 @@ def nearest(connection: Connection, name: str) -> list[str]:
         return [without_addresses(id_) for id_ in _close(name.strip(), ids)]
     email = normalise_email(name)
     shown: list[str] = []
-    for close in _close(email, _candidates(connection, contacts.c.email_normalised, email)):
+    known = [one for one in _candidates(connection, contacts.c.email_normalised, email) if not one.endswith(NOBODY)]
+    for close in _close(email, known):
         cart = _carts().join(contacts, contacts.c.id == carts.c.contact_id).where(contacts.c.email_normalised == close)
         row = connection.execute(cart.order_by(None).order_by(carts.c.id.desc()).limit(1)).first()
         shown.append(f"{mask_email(close)} (cart {without_addresses(row.external_id)})" if row else mask_email(close))

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, and_, func, or_, select
 
 from cartctl.domain.messages import OPEN, MessageState
+from cartctl.store.brakes import HELD
 from cartctl.store.tables import carts, contacts, enrollments, message_transitions, messages
 
 _SHOWN = (
@@ -14,6 +15,7 @@ _SHOWN = (
         messages,
         enrollments.c.sequence,
         enrollments.c.store,
+        carts.c.channel,
         carts.c.external_id.label("cart"),
         contacts.c.email_normalised,
     )
@@ -62,8 +64,9 @@ def ended(connection: Connection) -> Iterator[Row[Any]]:
 
 def not_ended(connection: Connection, *, by: datetime) -> Iterator[Row[Any]]:
     """Yield what is in the queue still, though it was due by then: something holds it."""
-    held = _SHOWN.where(messages.c.state.in_([state.value for state in sorted(OPEN)]), messages.c.attempt_at <= by)
-    yield from connection.execute(held.order_by(messages.c.attempt_at, messages.c.id))
+    waits = or_(messages.c.attempt_at <= by, and_(messages.c.attempt_at >= HELD, messages.c.due_at <= by))
+    held = _SHOWN.where(messages.c.state.in_([state.value for state in sorted(OPEN)]), waits)
+    yield from connection.execute(held.order_by(messages.c.due_at, messages.c.id))
 
 
 def count_ended(connection: Connection) -> list[tuple[str, str, int]]:

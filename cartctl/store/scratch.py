@@ -12,7 +12,7 @@ Rows are copied as the integers and texts they are stored as. Items are left beh
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from sqlite3 import Connection as SqliteConnection
@@ -20,14 +20,14 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, Table, bindparam, event, func, insert, select, text
 
+from cartctl.domain.brakes import Brake, Kind
 from cartctl.domain.carts import Consent
-from cartctl.store import purchases, rewind
+from cartctl.store import brakes, purchases, rewind
 from cartctl.store.contacts import email_hash
 from cartctl.store.database import EngineDatabase, connect
 from cartctl.store.instants import from_micros, to_micros
 from cartctl.store.sql import CHUNK, chunks
 from cartctl.store.tables import (
-    brakes,
     cart_aliases,
     carts,
     contacts,
@@ -37,6 +37,7 @@ from cartctl.store.tables import (
     marks,
     messages,
     orders,
+    runs,
     suppressions,
 )
 
@@ -67,6 +68,8 @@ class HeldBack:
     """Time, address, scope, reason."""
     said: list[tuple[datetime, int, Consent]] = field(default_factory=list)
     """Time, contact, grant or refusal."""
+    brakes: list[tuple[datetime, Brake]] = field(default_factory=list)
+    """Time, and a brake as it was from then on."""
 
 
 @contextmanager
@@ -116,6 +119,8 @@ SELECT {columns} FROM (
 ) AS coupons
 WHERE place <= :most
 """
+_WEEK = timedelta(days=7) // timedelta(microseconds=1)
+_LASTING = (Kind.PAUSE, Kind.BOUNCES, Kind.COMPLAINTS, Kind.BURST)
 _STEPS = 100
 """More of them name one coupon in no sequence."""
 
@@ -132,6 +137,7 @@ def fill(
         copying.run()
         opened = rewind.carts_and_enrollments(here, period.bounds)
         rewind.coupons(here)
+        brakes.let_all_go(here)  # the first run sees anew what is held
         copying.earlier_orders(opened)
     return copying.held, opened
 
@@ -148,8 +154,9 @@ class _Copying:
         self.people: set[int] = set()
 
     def run(self) -> None:
-        for table in (marks, brakes):
-            self._copy(table, f"SELECT {{columns}} FROM {table.name}")
+        self._copy(marks, "SELECT {columns} FROM marks")
+        self._copy(runs, f"SELECT {{columns}} FROM runs WHERE started_at <= :since AND started_at > :since - {_WEEK}")
+        self._brakes()
         self._carts()
         for chunk in chunks(sorted(self.people)):
             self._contacts(chunk)
@@ -160,6 +167,24 @@ class _Copying:
         self._copy(coupons, _CODES.replace(":most", str(wanted)))
         self.held.suppressed.sort()
         self.held.said.sort()
+
+    def _brakes(self) -> None:
+        """Copy what somebody has to let go, each from when it began. The others are found anew, from what they watch.
+
+        But for orders: every feed of them is taken as fresh.
+        """
+        for brake in brakes.known(self.there).values():
+            if brake.kind not in _LASTING:
+                continue
+            states = [(brake.since, replace(brake, released_at=None))]
+            if brake.released_at is not None:
+                states.append((brake.released_at, brake))
+            for at, state in states:
+                if at <= self.period.since:
+                    brakes.keep(self.here, state)
+                elif at <= self.period.until and (state.kind != Kind.BURST or not state.is_on):
+                    self.held.brakes.append((at, state))
+        self.held.brakes.sort(key=lambda each: each[0])
 
     def _carts(self) -> None:
         """Copy carts, and what hangs on each piece of them."""
@@ -261,14 +286,24 @@ _NEXT = text("""
 SELECT MIN(at) FROM (
   SELECT MIN(last_activity_at) + :idle_after AS at FROM carts WHERE carts.status = 'active' AND NOT carts.is_empty
   UNION ALL SELECT 0 FROM carts WHERE carts.awaits_enrollment
-  UNION ALL SELECT MIN(attempt_at) FROM messages WHERE messages.state = 'scheduled'
+  UNION ALL SELECT MIN(attempt_at) FROM messages WHERE messages.state = 'scheduled' AND attempt_at < :held
+  UNION ALL SELECT MIN(due_at) + :grace + 1 FROM messages WHERE messages.state = 'scheduled' AND attempt_at >= :held
   UNION ALL SELECT MIN(lease_until) FROM messages WHERE lease_until IS NOT NULL
   UNION ALL SELECT MIN(placed_at) FROM orders WHERE NOT is_purchase
 ) AS moments
 """)
 
 
-def next_moment(scratch: Connection, *, idle_after: timedelta) -> datetime | None:
-    """Return the earliest time at which a run would have anything to do; None: never."""
-    found = scratch.execute(_NEXT, {"idle_after": idle_after // timedelta(microseconds=1)}).scalar()
+def next_moment(scratch: Connection, *, idle_after: timedelta, grace: timedelta) -> datetime | None:
+    """Return the earliest time at which a run would have anything to do; None: never.
+
+    What a brake holds, and who lets it go is not in the scratch copy, ends after `grace`.
+    """
+    microsecond = timedelta(microseconds=1)
+    values = {
+        "idle_after": idle_after // microsecond,
+        "grace": grace // microsecond,
+        "held": to_micros(brakes.HELD),
+    }
+    found = scratch.execute(_NEXT, values).scalar()
     return None if found is None else from_micros(found)

@@ -1,10 +1,10 @@
-"""What `cartctl explain` asks for: one cart or one person, all that is recorded of them, and names that look alike."""
+"""What `cartctl explain` asks for: one cart or one person, and all that is recorded of them."""
 
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, func, select
 
 from cartctl.store.tables import (
     carts,
@@ -18,8 +18,6 @@ from cartctl.store.tables import (
     suppressions,
 )
 
-_NEAR = 100
-"""Names looked at on either side of one that is not there."""
 _CARTS = select(carts, contacts.c.email_normalised).outerjoin(contacts, contacts.c.id == carts.c.contact_id)
 
 
@@ -53,26 +51,6 @@ def _in(connection: Connection, store: str | None) -> list[str]:
         found.append(name)
         name = connection.execute(least.where(carts.c.store > name)).scalar()
     return found
-
-
-def near_carts(connection: Connection, external_id: str, store: str | None) -> set[str]:
-    """Return some cart ids that stand near this one in the alphabet."""
-    found: set[str] = set()
-    for name in _in(connection, store):
-        found |= _near(connection, carts.c.external_id, external_id, select().where(carts.c.store == name))
-    return found
-
-
-def near_addresses(connection: Connection, email: str) -> set[str]:
-    """Return some addresses that stand near this one in the alphabet."""
-    return _near(connection, contacts.c.email_normalised, email, select())
-
-
-def _near(connection: Connection, column: Column[str], wanted: str, where: Select[Any]) -> set[str]:
-    named = where.add_columns(column).limit(_NEAR)
-    after = named.where(column >= wanted).order_by(column)
-    before = named.where(column < wanted).order_by(column.desc())
-    return {*connection.execute(after).scalars(), *connection.execute(before).scalars()}
 
 
 def enrollments_of(connection: Connection, cart_ids: Sequence[int]) -> list[Row[Any]]:

@@ -199,6 +199,28 @@ def _say_that_sendgrid_took_it(shop: Shop) -> None:
     database.close()
 
 
+def test_a_coupon_that_is_left_out_says_since_when(shop: Shop) -> None:
+    shop.carts(cart(), when="5m")
+    for when in ("30m", "24h", "48h"):
+        shop.run_once(when)
+    shop.carts(cart("c-2", seen="216h"), when="216h")
+    for when in ("217h", "241h", "265h"):
+        shop.run_once(when)
+    decisions = [one for one in story(shop, "c-2", "265h")["story"] if one["what"] == "decision"]
+    inputs = {rule["rule"]: (rule["inputs"], rule["outcome"]) for rule in decisions[-1]["rules"]}
+    assert inputs["coupon"] == (f"left out: had one on {_shown('48h')}", "passed")
+
+
+def test_the_rules_of_a_test_are_told_as_they_are_for_tests(shop: Shop) -> None:
+    shop.configure('mode = "test"\ntest_recipients = ["anna@example.com"]\ntime_scale = 60\n')
+    shop.carts(cart(), when="5m")
+    shop.run_once("30m")
+    (decision,) = [one for one in story(shop, "c-1", "31m")["story"] if one["what"] == "decision"]
+    inputs = {rule["rule"]: rule["inputs"] for rule in decision["rules"]}
+    assert inputs["test"].startswith("as fast as time_scale says")
+    assert inputs["grace"].startswith("24m from when it was due")
+
+
 def test_what_comes_next_is_the_plan_of_this_cart(any_shop: Shop) -> None:
     any_shop.carts(cart(), cart("c-2", email="bela@example.com"), when="5m")
     any_shop.run("30m")

@@ -47,7 +47,14 @@ def test_a_plan_shows_all_steps_of_a_cart_that_is_not_yet_abandoned(any_shop: Sh
         (iso("24h"), "a…@example.com", "c-1", "urgency", "sent"),
         (iso("48h"), "a…@example.com", "c-1", "offer", "sent"),
     ]
-    assert found[0]["stops"] == ["purchase", "refusal", "activity in the cart", "a newer cart", "no run for 1d"]
+    assert found[0]["stops"] == [
+        "purchase",
+        "refusal",
+        "activity in the cart",
+        "a newer cart",
+        "a pause or another brake",
+        "no run for 1d",
+    ]
 
 
 def test_a_plan_looks_two_days_ahead_unless_told_otherwise(shop: Shop) -> None:
@@ -101,6 +108,53 @@ def test_a_plan_shows_what_a_run_has_in_hand(shop: Shop) -> None:
         "cart-recovery/urgency to a…@example.com, cart c-1 of main: held"
         in shop.cli("plan", "--until", "5m", "--at", iso("24h")).out
     )
+
+
+def test_a_plan_names_the_brake_that_holds_a_message(any_shop: Shop) -> None:
+    any_shop.carts(cart(), when="5m")
+    any_shop.run("30m")
+    any_shop.cli("pause", "cart-recovery", "--at", iso("1h"))
+    (held,) = plan(any_shop, "23h", "--until", "2h")["coming"]
+    assert (held["at"], held["step"], held["outcome"], held["reason"]) == (iso("24h"), "urgency", "held", "held-pause")
+    assert (held["held_by"]["kind"], held["held_by"]["since"]) == ("pause", iso("1h"))
+    assert "a pause or another brake" in held["stops"]
+    line = "cart c-1 of main: held (mail of cart-recovery is held: paused, until `cartctl resume cart-recovery` (since"
+    assert line in any_shop.cli("plan", "--until", "2h", "--at", iso("23h")).out
+    told = any_shop.cli("explain", "c-1", "--at", iso("23h")).out
+    assert "held now: mail of cart-recovery is held: paused" in told
+    assert f"(since {iso('1h')[:16].replace('T', ' ')} UTC)" in told
+
+
+def test_orders_are_taken_as_fresh_and_late_ones_are_told_of(any_shop: Shop) -> None:
+    config = (any_shop.folder / "cartctl.toml").read_text(encoding="utf-8")
+    any_shop.configure(re.sub('orders_max_age = ".*"', 'orders_max_age = "26h"', config))
+    any_shop.orders(order(placed="-40h", cart_id="x"), when="-40h")
+    any_shop.carts(cart(), when="5m")
+    assert any_shop.cli("run-due", "--at", iso("30m"), ok=False).exit_code == 1
+    found = plan(any_shop, "31m", "--until", "1h")
+    assert [(each["step"], each["outcome"]) for each in found["coming"]] == [("reminder", "sent")]
+    assert [brake["subject"] for brake in found["late_feeds"]] == ["main/website"]
+    told = "as if orders were fresh, but now mail about carts of main (website) is held: "
+    assert told in any_shop.cli("plan", "--at", iso("31m")).out
+    assert told in any_shop.cli("explain", "c-1", "--at", iso("31m")).out
+
+
+def test_a_simulation_says_what_held_mail(shop: Shop) -> None:
+    shop.carts(cart(), when="5m")
+    shop.cli("pause", "--at", iso("10m"))
+    found = simulate(shop, "0m", "50h")
+    assert (found["sent"], found["skipped"]) == (0, {"past-grace": 2})
+    assert [(brake["kind"], brake["since"]) for brake in found["brakes"]] == [("pause", iso("10m"))]
+    assert "all mail is held: paused" in shop.cli("simulate", "--from", iso("0m"), "--to", iso("50h")).out
+
+
+def test_a_backup_is_simulated_like_the_database_that_it_was_made_of(shop: Shop) -> None:
+    shop.carts(cart(), when="5m")
+    shop.run("30m")
+    expected = simulate(shop, "0m", "60h")
+    shop.cli("db", "backup", "copy.db")
+    shop.configure('database = "sqlite:///copy.db"\n')
+    assert simulate(shop, "0m", "60h") == expected
 
 
 def test_a_step_with_codes_of_its_own_and_a_floor_says_so(shop: Shop) -> None:

@@ -24,6 +24,7 @@ def test_relay_addresses_are_known(email: str, *, relay: bool) -> None:
 
 def test_a_masked_address_keeps_one_letter_and_the_host() -> None:
     assert mask_email("anna@example.com") == "a…@example.com"
+    assert mask_email("12@erased.invalid") == "(erased)"
 
 
 @pytest.mark.parametrize(

@@ -9,11 +9,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from cartctl.domain.brakes import EVERYTHING, Brake, Condition, Kind
 from cartctl.domain.times import QuietHours
+from cartctl.jobs import pause
 from cartctl.jobs.simulate import Simulation, simulated
 from cartctl.mail.pretend import Pretend
+from cartctl.store import brakes, imports
 from cartctl.store import contacts as people
 from cartctl.store import coupons as codes
+from cartctl.store.database import EngineDatabase
 from cartctl.store.tables import carts, contacts, enrollments, messages
 from tests.jobs.engine import HASHING_KEY, RULES, Engine
 from tests.jobs.world import ZONES, Empty, Inline, on_postgresql, on_sqlite
@@ -67,6 +71,8 @@ _carts = st.lists(
 )
 _buys = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 24 * 60)), max_size=2)
 
+BEGIN = 24 * 60
+
 
 @st.composite
 def worlds(draw: st.DrawFn) -> dict[str, Any]:
@@ -78,13 +84,12 @@ def worlds(draw: st.DrawFn) -> dict[str, Any]:
         "grace": draw(st.sampled_from([2, 24])),
         "codes": draw(st.sampled_from([None, 0, 1, 3])),
         "refused": draw(st.sampled_from([None, 0, 1])),
+        "paused": draw(st.sampled_from([None, None, "cart-recovery", EVERYTHING])),
+        "paused_until": draw(st.sampled_from([None, None, BEGIN - 60])),
         "history": draw(st.sampled_from([None, 60, 400])),
         "every": draw(st.sampled_from([30, 120])),
         "days": draw(st.sampled_from([1, 3])),
     }
-
-
-BEGIN = 24 * 60
 
 
 def _check(empty: Empty, world: dict[str, Any]) -> None:
@@ -110,8 +115,12 @@ def _check(empty: Empty, world: dict[str, Any]) -> None:
             hash_ = people.email_hash(HASHING_KEY, f"shopper{world['refused']}@example.com")
             with database.write() as connection:
                 people.suppress(connection, hash_, scope="all", reason="unsubscribed", at=at(f"{BEGIN}m"))
+        if world["paused"] is not None:
+            pause.pause(database, world["paused"], now=at("10m"))
         if world["history"] is not None:
-            really_run(engine, 0, BEGIN, world["history"])
+            really_run(engine, 0, BEGIN - 60, world["history"])
+        if world["paused_until"] is not None:
+            pause.resume(database, EVERYTHING, now=at(f"{BEGIN - 60}m"))
         until = BEGIN + world["days"] * 24 * 60
         told = simulate(engine, f"{BEGIN}m", f"{until}m", world["every"])
         assert told == really_run(engine, BEGIN, until, world["every"])
@@ -125,6 +134,41 @@ def _try(empty: Empty, *, examples: int) -> None:
 
 def test_a_simulation_sends_what_real_runs_send_on_sqlite(sqlite_template: Path, tmp_path: Path) -> None:
     _try(on_sqlite(sqlite_template, tmp_path), examples=12)
+
+
+def test_a_pause_holds_in_a_simulation_from_when_it_began(db: EngineDatabase, tmp_path: Path) -> None:
+    engine = Engine(db, tmp_path)
+    engine.carts(cart(), cart("c-2", seen="3h", email="ben@example.com"), when="3h")
+    pause.pause(db, "cart-recovery", now=at("10h"))
+    assert [sent[2:] for sent in simulate(engine, "0m", "60h")] == [("c-1", "reminder"), ("c-2", "reminder")]
+    assert simulate(engine, "10h", "60h") == []
+    pause.resume(db, "cart-recovery", now=at("11h"))
+    assert len(simulate(engine, "0m", "60h")) == 6
+
+
+def test_what_one_brake_held_and_lets_go_is_sent_while_another_holds(db: EngineDatabase, tmp_path: Path) -> None:
+    """Every feed is taken as fresh; what waits for orders in the shop does not wait in a simulation."""
+    engine = Engine(db, tmp_path)
+    engine.carts(cart())
+    engine.rules = replace(engine.rules, orders_max_age=timedelta(hours=26))
+    engine.orders(order(placed="-40h", cart_id="x"), when="-40h")
+    engine.run("30m")
+    assert engine.provider.given == []
+    assert len(simulate(engine, "1h", "60h")) == 3
+    with db.write() as connection:  # of a sequence that is gone: it holds nothing here
+        begun = Brake.begun(Condition(Kind.BOUNCES, "other", "too many"), at("30m"))
+        brakes.keep(connection, begun)
+    assert len(simulate(engine, "1h", "60h")) == 3
+
+
+def test_a_burst_holds_in_a_simulation_as_it_does_in_runs(db: EngineDatabase, tmp_path: Path) -> None:
+    engine = Engine(db, tmp_path)
+    engine.carts(*(cart(f"c-{n}", email=f"s{n}@example.com") for n in range(201)))
+    assert simulate(engine, "30m", "60h") == []
+    with db.write() as connection:
+        run = imports.run_started(connection, "run-due", at=at("10m"))
+        imports.run_finished(connection, run, {"by_sequence": {"cart-recovery": 60}}, at=at("10m"))
+    assert len(simulate(engine, "30m", "60h")) == 603
 
 
 def test_a_simulation_sends_what_real_runs_send_on_postgresql(postgres_url: str, tmp_path: Path) -> None:
