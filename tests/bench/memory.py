@@ -26,7 +26,7 @@ import re
 from pathlib import Path
 from cartctl.cli import main
 try:
-    main(["run-due", "--json"])
+    main(["run-due", "--confirm-burst", "--json"])
 except SystemExit as end:
     assert not end.code, end.code
 print(re.search(r"VmHWM:\\s*(\\d+) kB", Path("/proc/self/status").read_text())[1])

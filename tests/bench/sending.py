@@ -80,7 +80,7 @@ def _ours(folder: Path, url: str, mails: int) -> float:
     database = open_database(url)
     fill(database, mails, now=datetime.now(UTC), due=timedelta(minutes=-5))
     database.close()
-    command = [sys.executable, "-m", "cartctl", "run-due", "--json"]
+    command = [sys.executable, "-m", "cartctl", "run-due", "--confirm-burst", "--json"]
     started = time.perf_counter()
     done = subprocess.run(
         command, cwd=folder, env=os.environ | {"DATABASE_URL": url}, check=True, capture_output=True, text=True

@@ -188,7 +188,7 @@ def test_hundreds_of_due_messages_of_one_shopper_delay_nobody(engine: Engine, db
         connection.execute(insert(carts), [_cart(n) for n in range(1000, 1300)])
         connection.execute(insert(enrollments), [_enrollment(n) for n in range(1000, 1300)])
         connection.execute(insert(messages), [_due(n) for n in range(1000, 1300)])
-    result = engine.run("30m", concurrency=2, limit=4)
+    result = engine.run("30m", concurrency=2, limit=4, confirm_burst=True)
     assert {mail.to for mail in engine.provider.given} == {
         "greedy@example.com",
         *(f"shopper{n}@example.com" for n in range(3)),
