@@ -6,6 +6,7 @@ from datetime import datetime
 from pathlib import Path
 
 from cartctl.cli import wiring
+from cartctl.cli.session import clock
 from cartctl.config import Loaded
 from cartctl.domain.findings import Finding, fail, ok, warn
 from cartctl.errors import CartctlError
@@ -154,7 +155,7 @@ def _key(loaded: Loaded) -> tuple[Finding, datetime | None]:
     try:
         if lacks := next(wiring.transport_lacks(loaded.settings), None):
             return fail("keys", f"nobody can be asked without {lacks}"), None
-        carrier = wiring.make_transport(loaded, b"")
+        carrier = wiring.make_transport(loaded, b"", clock(None))
         if isinstance(carrier, Resend):
             found = carrier.probe(_sender_domain(loaded.settings))
         else:

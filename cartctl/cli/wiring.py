@@ -225,7 +225,7 @@ def equip(
         sys.setswitchinterval(SWITCH_SECONDS)
         signing, hashing = secret_keys(loaded, database, clock())
         return Equipment(
-            transport=transport or make_transport(loaded, hashing),
+            transport=transport or make_transport(loaded, hashing, clock),
             composer=Composer(
                 Renderer(template_folders(loaded)), Links(loaded.settings.base_url, signing), sender(loaded), rules_
             ),
@@ -267,7 +267,7 @@ def hashing_key(database: Database) -> bytes:
         return (keys.known(connection, keys.HASHING) or "").encode()
 
 
-def make_transport(loaded: Loaded, hashing_key_: bytes) -> Transport:
+def make_transport(loaded: Loaded, hashing_key_: bytes, clock: Clock) -> Transport:
     """Build the transport that `transport =` names; a key alone never chooses one."""
     settings = loaded.settings
     if settings.transport == "sendgrid":
@@ -277,6 +277,7 @@ def make_transport(loaded: Loaded, hashing_key_: bytes) -> Transport:
             settings.sendgrid.api_key.reveal(),
             host=settings.sendgrid.host,
             sandbox=settings.sendgrid.sandbox,
+            clock=clock,
             database_id=keys.database_id(hashing_key_),
             **_network(loaded, settings.sendgrid),
         )
@@ -286,6 +287,7 @@ def make_transport(loaded: Loaded, hashing_key_: bytes) -> Transport:
         return Resend(
             settings.resend.api_key.reveal(),
             host=settings.resend.host,
+            clock=clock,
             database_id=keys.database_id(hashing_key_),
             **_network(loaded, settings.resend),
         )

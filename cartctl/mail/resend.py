@@ -5,6 +5,7 @@ nothing of what became of the first. Click and open tracking are settings of the
 """
 
 import re
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -46,11 +47,14 @@ class Resend:
         *,
         host: str,
         timeout: timedelta,
+        clock: Callable[[], datetime],
         database_id: str,
         delivers: bool,
         ca_file: str | None = None,
     ) -> None:
-        """`database_id` makes the idempotency keys unique, and tells events of its messages from those of other
+        """`clock` judges when to come back: a mail's own date is that of the first time it was handed over.
+
+        `database_id` makes the idempotency keys unique, and tells events of its messages from those of other
         databases: messages are counted from 1 in every one.
 
         Raises ConfigurationError for a key, a host or a file with which nothing could ever be sent.
@@ -64,7 +68,7 @@ class Resend:
             section="resend",
         )
         self._endpoint = self._at("/emails")
-        self._database_id = database_id
+        self._database_id, self._clock = database_id, clock
         self.delivers = delivers
 
     def send(self, message: OutgoingMessage) -> Answer:
@@ -75,7 +79,7 @@ class Resend:
             return Rejected(f"cannot be written as a request: {type(error).__name__}")
         key = f"cartctl-{self._database_id}-{message.id}"
         reply = self._endpoint.post(content, {"Idempotency-Key": key})
-        return _answer(reply, message.date) if isinstance(reply, Reply) else reply
+        return _answer(reply, self._clock()) if isinstance(reply, Reply) else reply
 
     def probe(self, sender_domain: str) -> Probed:
         """Ask whether the key is good and the sender's domain verified: GET /domains.

@@ -5,6 +5,7 @@ redirect's 200 would pass for success. 202 is the only success (200 in sandbox m
 whatever happens after the request's body was begun, without a clear answer, is unknown.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
@@ -56,12 +57,15 @@ class SendGrid:
         *,
         host: str,
         timeout: timedelta,
+        clock: Callable[[], datetime],
         delivers: bool,
         sandbox: bool = False,
         database_id: str = "",
         ca_file: str | None = None,
     ) -> None:
-        """`database_id` tells events of its messages from those of other databases; "": mails name none.
+        """`clock` judges when to come back: the provider's times are times of day.
+
+        `database_id` tells events of its messages from those of other databases; "": mails name none.
 
         Raises ConfigurationError for a key, a host or a file with which nothing could ever be sent.
         """
@@ -74,7 +78,7 @@ class SendGrid:
             section="sendgrid",
         )
         self._endpoint = self._at("/v3/mail/send")
-        self._sandbox, self._database_id = sandbox, database_id
+        self._sandbox, self._database_id, self._clock = sandbox, database_id, clock
         self.delivers = delivers
 
     def send(self, message: OutgoingMessage) -> Answer:
@@ -84,7 +88,7 @@ class SendGrid:
         except Exception as error:  # noqa: BLE001 - the package raises its own for a text that looks like a key
             return Rejected(f"cannot be written as a request: {type(error).__name__}")
         reply = self._endpoint.post(content)
-        return self._answer(reply, message.date) if isinstance(reply, Reply) else reply
+        return self._answer(reply) if isinstance(reply, Reply) else reply
 
     def probe(self) -> Probed:
         """Ask whether the key may send mail: GET /v3/scopes lists what it may."""
@@ -99,7 +103,7 @@ class SendGrid:
         may = isinstance(about, dict) and "mail.send" in (about.get("scopes") or ())
         return judged(reply, "" if may else 'the key lacks the permission "Mail Send"')
 
-    def _answer(self, reply: Reply, now: datetime) -> Answer:
+    def _answer(self, reply: Reply) -> Answer:
         status = reply.status
         if status == (200 if self._sandbox else 202):
             return Accepted(reply.headers.get("x-message-id", "")[:200])
@@ -111,7 +115,7 @@ class SendGrid:
             # No fault of the mail: with a wrong host every mail would be lost to it, one after the other.
             return Misconfigured(f"sendgrid.host answers {status}: is it SendGrid's?")
         if status == 429:
-            return throttled(reply, now)
+            return throttled(reply, self._clock())
         if status != 408 and 400 <= status < 500:
             if fields and all(field.startswith(_OURS) for field in fields):
                 return Misconfigured(f"SendGrid refuses the sender: {told}")

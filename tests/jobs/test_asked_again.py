@@ -41,6 +41,7 @@ class OverTheWire(Provider):
             "re_invented",
             host=server.url_for("/"),
             timeout=timedelta(seconds=5),
+            clock=lambda: at("30m"),
             database_id="d1",
             delivers=False,
             ca_file=authority.ca_file,

@@ -16,6 +16,7 @@ from cartctl.mail.outbox import Outbox
 from cartctl.mail.resend import Resend
 from cartctl.mail.sendgrid import SendGrid
 from cartctl.mail.smtp import Smtp
+from tests.mail.builders import NOW
 from tests.mail.provider import Authority, Behaviour, misbehaving, read_request, smtp_until
 from tests.mail.sink import PASSWORD, USERNAME, smtp_server
 
@@ -170,6 +171,7 @@ class SendGridRig(_HttpRig):
             KEY,
             host=f"https://localhost:{port}",
             timeout=timedelta(seconds=seconds),
+            clock=lambda: NOW,
             delivers=False,
             ca_file=ca_file or self.authority.ca_file,
         )
@@ -193,6 +195,7 @@ class ResendRig(_HttpRig):
             KEY,
             host=f"https://localhost:{port}",
             timeout=timedelta(seconds=seconds),
+            clock=lambda: NOW,
             database_id="d1",
             delivers=False,
             ca_file=ca_file or self.authority.ca_file,

@@ -8,7 +8,15 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from cartctl.mail.message import IDEMPOTENT_TRANSPORTS, Accepted, Misconfigured, Rejected, Throttled, Unknown
+from cartctl.mail.message import (
+    IDEMPOTENT_TRANSPORTS,
+    Accepted,
+    Misconfigured,
+    OutgoingMessage,
+    Rejected,
+    Throttled,
+    Unknown,
+)
 from cartctl.mail.resend import Resend, payload
 from tests.mail.builders import NOW, UNSUBSCRIBE, a_message
 from tests.mail.provider import Authority
@@ -22,18 +30,27 @@ def client(server: HTTPServer, authority: Authority, *, database_id: str = "d1")
         KEY,
         host=server.url_for("/"),
         timeout=timedelta(seconds=5),
+        clock=lambda: NOW,
         database_id=database_id,
         delivers=False,
         ca_file=authority.ca_file,
     )
 
 
-def answer_of(server: HTTPServer, authority: Authority, status: int, body: object, **headers: str) -> Any:
+def answer_of(
+    server: HTTPServer,
+    authority: Authority,
+    status: int,
+    body: object,
+    *,
+    message: OutgoingMessage | None = None,
+    **headers: str,
+) -> Any:
     """Send one mail to a Resend that answers like this, and check that nothing leaks on the way."""
     text = body if isinstance(body, str) else json.dumps(body)
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     server.expect_request("/emails", method="POST").respond_with_response(Response(text, status=status, headers=named))
-    answer = client(server, authority).send(a_message())
+    answer = client(server, authority).send(message or a_message())
     assert KEY not in repr(answer)
     assert "anna@example.com" not in repr(answer)
     return answer
@@ -161,6 +178,14 @@ def test_a_quota_stops_the_run_and_a_rate_limit_does_not(server: HTTPServer, aut
     server.clear()
     answer = answer_of(server, authority, 429, {"name": "rate_limit_exceeded"}, ratelimit_reset="1")
     assert answer == Throttled(wait=timedelta(seconds=1))
+
+
+def test_a_mail_that_is_asked_for_again_comes_back_when_resend_says(server: HTTPServer, authority: Authority) -> None:
+    """Its own date is that of the first time, and the wait begins now."""
+    first = a_message(date=NOW - timedelta(hours=20))
+    later = "Mon, 02 Mar 2026 15:30:00 GMT"
+    answer = answer_of(server, authority, 429, {"name": "rate_limit_exceeded"}, message=first, retry_after=later)
+    assert answer == Throttled(until=NOW + timedelta(hours=5))
 
 
 @pytest.mark.parametrize("name", ["concurrent_idempotent_requests", "invalid_idempotent_request"])
