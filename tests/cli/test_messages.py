@@ -1,11 +1,17 @@
 """`cartctl messages`: looking at messages, and saying what became of the unknown ones."""
 
-import pytest
+from datetime import timedelta
 
+import pytest
+from sqlalchemy import update
+
+from cartctl.store.database import EngineDatabase, connect
+from cartctl.store.tables import messages
+from tests.bench.stock import fill
 from tests.faults.conftest import provider as provider  # noqa: PLC0414 - a fixture, used by name
 from tests.faults.provider import Provider
 from tests.faults.rig import Rig
-from tests.shop import Cli, Shop, cart, iso
+from tests.shop import T0, Cli, Shop, cart, iso
 
 ANNA = "message 1, cart-recovery/reminder to a…@example.com, cart c-1 of main: "
 
@@ -17,6 +23,24 @@ def test_list_shows_every_message_without_addresses(shop: Shop) -> None:
     assert lines[0] == f"{ANNA}accepted, due 2026-03-02 10:30 UTC, handed over 2026-03-02 10:30 UTC"
     assert [line.partition(",")[0] for line in lines] == [f"message {n}" for n in (1, 2, 3, 4)]
     assert "anna@" not in "".join(lines)
+
+
+def test_a_long_list_is_not_paged(shop: Shop) -> None:
+    """More than are read at once: each once, in the order of their ids."""
+    database = EngineDatabase(connect(f"sqlite:///{shop.folder / 'cartctl.db'}"))
+    fill(database, 1100, now=T0, due=timedelta(minutes=30), items=0)
+    with database.write() as connection:
+        connection.execute(update(messages).where(messages.c.id % 3 == 0).values(state="skipped"))
+    database.close()
+    numbers = list(range(1, 1101))
+    lines = shop.cli("messages", "list").out.splitlines()
+    assert [line.partition(",")[0] for line in lines] == [f"message {n}" for n in numbers]
+    assert [message["id"] for message in shop.cli("messages", "list", "--json").json] == numbers
+    skipped = [n for n in numbers if n % 3 == 0]
+    shown = shop.cli("messages", "list", "--state", "skipped", "--json").json
+    assert [(message["id"], message["state"]) for message in shown] == [(n, "skipped") for n in skipped]
+    lines = shop.cli("messages", "list", "--state", "skipped").out.splitlines()
+    assert [line.partition(",")[0] for line in lines] == [f"message {n}" for n in skipped]
 
 
 def test_list_of_one_state_as_json(shop: Shop) -> None:
