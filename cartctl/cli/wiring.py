@@ -99,7 +99,7 @@ def context(settings: Settings, store: str) -> Context:
     return Context(
         store=store,
         zone=zone_named(known.timezone) if known.timezone else None,
-        currency=known.currency or UNKNOWN_CURRENCY,
+        currency=str(known.currency or UNKNOWN_CURRENCY),  # what reads records knows nothing of settings' types
         country=known.country,
         day_first=None if known.date_order is None else known.date_order == "day-first",
     )

@@ -42,6 +42,8 @@ RECOVERY_PAUSES = (0, 1, 2, 4, 8)
 """Seconds between the tries to settle after the database has failed: as long as a server takes to restart."""
 LULL_SECONDS = 0.05
 """An answer that comes after such a silence waits for no others to be settled with."""
+CLEARED_SECONDS = 0.5
+"""Of what the gate lets through no more than the rate limit lets leave in this time."""
 CHUNK_SECONDS = 10
 """A chunk is never more than the rate limit lets through in this time."""
 
@@ -103,7 +105,7 @@ class _Loop:
     def _turn(self, flown: Sequence[Flown]) -> Turned:
         """Take a turn. What was answered must not be lost because somebody else holds the database for a while."""
         window = min(self.widest, self.breaker.window)
-        room = 0 if self._stopped else window - self.flying
+        room = 0 if self._stopped else self._paced(window - self.flying, settles=bool(flown))
         leaving, staying = self.ready[:room], self.ready[room:]
         want = window - len(staying)
         if self.job.limit is not None:
@@ -133,6 +135,18 @@ class _Loop:
             if happened:
                 self.job.at(f"after-{point}")
         return turned
+
+    def _paced(self, room: int, *, settles: bool) -> int:
+        """Return how many may be cleared now: no more than leave at once, as a purchase may come while others wait."""
+        rate = self.job.rate_per_second
+        if not rate or not self.ready:
+            return room
+        wait = (self.next_at - self.job.clock()).total_seconds()
+        if wait > 0 and settles:
+            return 0
+        if wait > 0:
+            self.job.pause(wait)
+        return min(room, max(1, int(rate * CLEARED_SECONDS)))
 
     def _launch(self, turned: Turned) -> None:
         """Hand over what was cleared, no faster than the rate allows."""

@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from cartctl.store import contacts, suppressions, visits
 from cartctl.store.database import Database
 
-REASON = "unsubscribe-link"
+REASON = suppressions.UNSUBSCRIBE_LINK
 """What an undo may take back. A bounce or a complaint has another reason, and stays."""
 
 NOBODYS = ".invalid"

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select, update
 
 from cartctl.store import enrollments
 from cartctl.store.contacts import email_hash
@@ -15,6 +15,18 @@ from cartctl.store.tables import enrollments as enrollments_table
 EVERYWHERE = "all"
 """The scope of a suppression that holds for every sequence."""
 _REASON_LENGTH = 80
+
+UNSUBSCRIBE_LINK = "unsubscribe-link"
+"""The one reason that whoever has the link can take back; so whatever else is heard of an address outweighs it."""
+_OUTWEIGH = (
+    update(suppressions)
+    .where(
+        suppressions.c.email_hash == bindparam("hash"),
+        suppressions.c.scope == bindparam("in_scope"),
+        suppressions.c.reason == UNSUBSCRIBE_LINK,
+    )
+    .values(reason=bindparam("why"))
+)
 
 
 def suppress(
@@ -43,6 +55,9 @@ def suppress(
             for email in emails
         ]
         new += len(insert_new(connection, suppressions, rows, "email_hash", "scope"))
+        for row in rows:
+            if row["reason"] != UNSUBSCRIBE_LINK:
+                connection.execute(_OUTWEIGH, {"hash": row["email_hash"], "in_scope": scope, "why": row["reason"]})
         running = connection.execute(
             select(enrollments_table.c.id)
             .join(contacts, contacts.c.id == enrollments_table.c.contact_id)

@@ -61,6 +61,7 @@ def create_app(
     app = FastAPI(
         title="cartctl", version=__version__, docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan
     )
+    app.router.redirect_slashes = False  # else it sends whoever asks, token and all, to the host that he names
     for module in (recover, unsubscribe, health, posts, analytics):
         app.include_router(module.router)
     _answer_faults(app, pages)

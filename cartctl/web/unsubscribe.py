@@ -45,8 +45,6 @@ async def change(token: str, request: Request) -> HTMLResponse:
         message_id = service.links.read("unsubscribe", token, now=service.clock())
     except BadTokenError:
         return service.pages.not_found(request)
-    if wait := service.per_message.wait(message_id):
-        return service.pages.too_many(request, wait)
     form = await _form(request)
     person = await service.read(lambda connection: unsubscribe.find(connection, message_id))
     if person is None:
@@ -63,7 +61,7 @@ async def _show(token: str, request: Request) -> HTMLResponse:
         message_id = service.links.read("unsubscribe", token, now=now)
     except BadTokenError:
         return service.pages.not_found(request)
-    if wait := service.per_message.wait(message_id):
+    if wait := service.per_message.wait(("unsubscribe", message_id)):
         return service.pages.too_many(request, wait)
     person = await service.read(lambda connection: unsubscribe.find(connection, message_id))
     if person is None:

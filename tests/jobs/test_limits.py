@@ -180,6 +180,22 @@ def test_the_rate_is_kept_and_bounds_the_chunk(engine: Engine, db: EngineDatabas
     assert max(sending) <= 2, "ten seconds of it are two messages"
 
 
+def test_who_buys_while_others_wait_for_their_turn_is_not_written_to(engine: Engine) -> None:
+    """The rate decides how many may pass the gate, not only how many leave: what has passed is not asked again."""
+    shoppers(engine, 6)
+    now = at("30m")
+
+    def pause(seconds: float) -> None:
+        nonlocal now
+        now += timedelta(seconds=seconds)
+        orders = [order(f"o-{number}", email=f"shopper{number}@example.com") for number in range(6)]
+        engine.orders(*orders, when="30m")
+
+    result = engine.run("30m", rate_per_second=0.2, clock=lambda: now, pause=pause)
+    assert result.sent.sent == 1
+    assert len(engine.provider.given) == 1
+
+
 def test_hundreds_of_due_messages_of_one_shopper_delay_nobody(engine: Engine, db: EngineDatabase) -> None:
     """They were all due before anybody else's; each run writes to one shopper once."""
     shoppers(engine, 3)

@@ -72,6 +72,17 @@ def test_a_tracked_cart_waits_for_the_next_run_which_sees_it(open_shop: Site) ->
     assert ("bela@example.com", "reminder", "1:00") in open_shop.shop.sent
 
 
+def test_a_cart_without_a_currency_is_in_the_stores(shop: Shop) -> None:
+    mailed(shop)
+    settings = SETTINGS.replace("[stores.main]\n", '[stores.main]\ncurrency = "EUR"\n')
+    with open_site(shop, settings) as site:
+        site.now = "1h"
+        body = {key: value for key, value in a_cart().items() if key != "currency"}
+        assert post(site, TRACK, body, with_key()).json() == WAITS
+        assert site.shop.run("1h")["intake"] == {"applied": 1, "rejected": 0}
+        assert ("main", "w-1", "abandoned") in carts(site)
+
+
 def test_the_same_cart_again_changes_nothing(open_shop: Site) -> None:
     for _ in range(2):
         assert post(open_shop, TRACK, a_cart(), with_key()).status_code == 200

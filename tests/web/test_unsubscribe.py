@@ -162,6 +162,35 @@ def test_undo_takes_back_nothing_else(site: Site) -> None:
     assert suppressed(site) == before
 
 
+def test_what_is_heard_of_an_address_later_outweighs_the_link(site: Site) -> None:
+    """One click, and then "this is spam": a forwarded mail's link must not undo the complaint."""
+    _, link = site.links()
+    site.client.post(link, data=ONE_CLICK)
+    (site.shop.folder / "complaints.csv").write_text("email,reason\nanna@example.com,complaint\n")
+    site.shop.cli("import", "suppressions", "complaints.csv")
+    assert suppressed(site) == [("all", "complaint")]
+    site.client.post(link, data=ONE_CLICK)
+    site.client.post(link, data={"action": "undo"})
+    assert suppressed(site) == [("all", "complaint")]
+
+
+def test_clicks_do_not_stand_in_the_way_of_unsubscribing(site: Site) -> None:
+    recovery, link = site.links()
+    for _ in range(40):
+        site.client.get(recovery)
+        last = site.client.get(link)
+    assert last.status_code == 429
+    assert site.client.post(link, data=ONE_CLICK).status_code == 200
+    assert suppressed(site) == [("all", "unsubscribe-link")]
+
+
+def test_a_slash_too_many_leads_nowhere(site: Site) -> None:
+    """Least of all to the host that whoever asks has named, with the token."""
+    for link in site.links():
+        answer = site.client.get(f"{link}/", headers={"Host": "evil.example.com"}, follow_redirects=False)
+        assert answer.status_code == 404
+
+
 def test_undo_without_anything_to_undo_changes_nothing(site: Site) -> None:
     before = site.tables
     assert site.client.post(site.links()[1], data={"action": "undo"}).status_code == 200
