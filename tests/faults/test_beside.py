@@ -29,8 +29,7 @@ def test_processes_at_once_send_each_message_once(rig: Rig, processes: int) -> N
 
 
 @pytest.mark.parametrize("point", ["after-claim:1", "after-gate:1", "after-answer:1", "before-settle:1"])
-def test_a_run_that_slept_past_its_lease_harms_nothing_when_it_wakes(sqlite_rig: Rig, point: str) -> None:
-    rig = sqlite_rig
+def test_a_run_that_slept_past_its_lease_harms_nothing_when_it_wakes(rig: Rig, point: str) -> None:
     rig.fill(7)
     sleeper = rig.start("30m", failpoint=f"{point}:STOP")
     wait_until(lambda: is_stopped(sleeper))
@@ -40,6 +39,27 @@ def test_a_run_that_slept_past_its_lease_harms_nothing_when_it_wakes(sqlite_rig:
     assert sleeper.returncode in (0, 1)
     rig.drain()
     rig.assert_the_contract(unknown=CONCURRENCY)
+    rig.assert_nothing_was_lost()
+
+
+def test_a_run_that_wakes_first_sees_that_its_lease_ran_out(rig: Rig) -> None:
+    """Its clock ran on while it slept. Nobody else has looked yet: what had not left goes back into the queue."""
+    configured = (rig.folder / "cartctl.toml").read_text(encoding="utf-8")
+    short = configured.replace("[sending]\n", '[sending]\nlease = "3s"\ntimeout = "1s"\n')
+    (rig.folder / "cartctl.toml").write_text(short, encoding="utf-8")
+    rig.fill(CONCURRENCY)
+    sleeper = rig.start("30m", failpoint="after-gate:1:STOP")
+    wait_until(lambda: is_stopped(sleeper))
+    time.sleep(3.1)
+    sleeper.send_signal(signal.SIGCONT)
+    _, errors = sleeper.communicate(timeout=60)
+    assert sleeper.returncode == 1
+    assert "lease-expired" in errors
+    story = rig.cli("messages", "show", "1").out
+    assert "sending -> scheduled (lease-expired)" in story
+    (rig.folder / "cartctl.toml").write_text(configured, encoding="utf-8")
+    rig.drain()
+    rig.assert_the_contract(unknown=0)
     rig.assert_nothing_was_lost()
 
 
