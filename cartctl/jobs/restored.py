@@ -1,7 +1,7 @@
 """A database that was restored from a backup knows nothing of what was sent since; none of that may be sent again.
 
 So sequences in which something was due by then are called off, and carts that were left behind before then are not
-written to (`detect`): both may have had their mails.
+written to (`detect`): both may have had their mails. Ids of messages go on beyond those that may have been given.
 """
 
 from datetime import datetime
@@ -32,6 +32,7 @@ def settle(database: Database, *, now: datetime) -> int:
         due = select(messages.c.enrollment_id).where(messages.c.state.in_(open_states), messages.c.due_at <= now)
         ids = sorted(connection.execute(due).scalars())
         enrollments.stop(connection, ids, reason=REASON, at=now)
+        keys.leave_out_message_ids(connection)
         keys.mark_restored(connection, now=now)
     return len(ids)
 

@@ -4,7 +4,7 @@ import secrets
 from datetime import datetime
 from hashlib import sha256
 
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, delete, select, text
 
 from cartctl.store.sql import insert_missing
 from cartctl.store.tables import marks
@@ -15,6 +15,8 @@ HASHING = "hashing-key"
 _REHEARSAL, _RESTORED = "rehearsal", "restored"
 BACKUP = "backup"
 """Stands in copies alone: whoever opens one as its database has restored it."""
+IDS_LEFT_OUT = 10_000_000
+"""More messages than are made between a backup and its restoring; an id keeps the eight digits of its file's name."""
 
 
 def key(connection: Connection, name: str, *, now: datetime) -> str:
@@ -55,6 +57,22 @@ def mark_restored(connection: Connection, *, now: datetime) -> None:
     """Note that what was sent before `now` may be unknown here."""
     connection.execute(delete(marks).where(marks.c.name.in_((BACKUP, _RESTORED))))
     _set_once(connection, _RESTORED, "yes", now)
+
+
+def leave_out_message_ids(connection: Connection) -> None:
+    """Let the next message's id lie beyond all that may have been given since the backup.
+
+    Those name mails that are out there: in links, file names, Message-IDs and idempotency keys.
+    """
+    newest = "(SELECT COALESCE(MAX(id), 0) FROM messages)"
+    if connection.dialect.name == "postgresql":
+        sequence = "pg_get_serial_sequence('messages', 'id')"
+        connection.execute(text(f"SELECT setval({sequence}, GREATEST(nextval({sequence}), {newest}) + {IDS_LEFT_OUT})"))
+        return
+    known = f"MAX({newest}, COALESCE((SELECT MAX(seq) FROM sqlite_sequence WHERE name = 'messages'), 0))"
+    beyond: int = connection.execute(text(f"SELECT {known} + {IDS_LEFT_OUT}")).scalar_one()
+    connection.execute(text("DELETE FROM sqlite_sequence WHERE name = 'messages'"))  # no row before the first message
+    connection.execute(text("INSERT INTO sqlite_sequence (name, seq) VALUES ('messages', :beyond)"), {"beyond": beyond})
 
 
 def restored_since(connection: Connection) -> datetime | None:

@@ -168,6 +168,41 @@ def test_after_a_restore_runs_go_on_and_nobody_is_mailed_twice(shop: Shop, cli: 
     assert (report["carts"], report["recovered"]) == (4, 1)
 
 
+def test_no_mail_after_a_restore_has_the_id_of_one_sent_since_the_backup(shop: Shop, cli: Cli) -> None:
+    shop.carts(cart(), when="5m")
+    shop.run("30m")
+    cli("db", "backup", COPY)
+    shop.carts(cart("b-1", seen="1h", email=BEN), when="1h")
+    shop.run("2h")
+    before = {path.name: path.read_bytes() for path in Path("outbox").iterdir()}
+    assert [to for to, _, _ in shop.sent] == [ANNA, BEN]
+    ids_before = {name[:8] for name in before}
+    restore()
+    shop.run("3h")
+    shop.carts(cart("e-1", seen="4h", email="emil@example.com"), when="4h")
+    shop.run("5h")
+    after = {path.name: path.read_bytes() for path in Path("outbox").iterdir()}
+    assert before.items() <= after.items()
+    (new,) = after.keys() - before.keys()
+    assert b"emil@example.com" in after[new]
+    assert new[:8] not in ids_before
+    ((id_,),) = rows(Path("cartctl.db"), "SELECT max(id) FROM messages")
+    assert 1_000_000 < id_ < 100_000_000
+
+
+def test_a_database_without_messages_leaves_ids_out_too(any_shop: Shop, cli: Cli) -> None:
+    any_shop.carts(cart(), when="5m")
+    cli("db", "restored", "--at", iso("6m"))
+    any_shop.carts(cart("b-1", seen="1h", email=BEN), when="1h")
+    any_shop.run("2h")
+    cli("db", "restored", "--at", iso("3h"))
+    any_shop.carts(cart("d-1", seen="4h", email="dora@example.com"), when="4h")
+    any_shop.run("5h")
+    first, second = sorted(int(path.name[:8]) for path in Path("outbox").iterdir())
+    assert first > 1_000_000
+    assert second > first + 1_000_000
+
+
 def test_a_restored_database_sends_what_was_not_due_yet(shop: Shop, cli: Cli) -> None:
     shop.carts(cart(), when="5m")
     shop.run("30m")
