@@ -86,8 +86,8 @@ def restored(ctx: typer.Context, at: At = None, as_json: AsJson = False) -> None
     """
     moment = read_at(at)
     with state_of(ctx).database(at=moment) as database:
-        called_off = restored_job.settle(database, now=moment or clock(None)())
+        settled = restored_job.settle(database, now=moment or clock(None)())
     if as_json:
-        print_json({"called_off": called_off})
+        print_json({"called_off": settled.called_off, "codes_retired": settled.codes_retired})
     else:
-        typer.echo(restored_job.told(called_off))
+        typer.echo(settled.told())

@@ -9,11 +9,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select, update
+from sqlalchemy import Connection, bindparam, func, or_, select, update
 
 from cartctl.domain.messages import REACHED
+from cartctl.store.instants import EPOCH
 from cartctl.store.sql import chunks, insert_new
 from cartctl.store.tables import coupons, messages
+
+RETIRED = EPOCH
+"""Stands as the expiry of codes that may have been given by what was lost: no import lets them be given again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +30,7 @@ class Code:
 
 
 def save(connection: Connection, codes: Sequence[Code], *, now: datetime) -> tuple[int, int]:
-    """Add codes; one that is known gets the expiry it has now. Who was given it stays as it is.
+    """Add codes; one that is known gets the expiry it has now, but for a retired one. Who was given it stays as it is.
 
     Returns how many were new and how many changed.
     """
@@ -35,7 +39,7 @@ def save(connection: Connection, codes: Sequence[Code], *, now: datetime) -> tup
     changes = [
         {"coupon_id": id_, "new_expires_at": wanted[key].expires_at}
         for key, (id_, expires_at) in known.items()
-        if wanted[key].expires_at != expires_at
+        if expires_at not in (wanted[key].expires_at, RETIRED)
     ]
     if changes:
         statement = update(coupons).where(coupons.c.id == bindparam("coupon_id"))
@@ -134,6 +138,15 @@ def release(connection: Connection, message_ids: Iterable[int]) -> None:
     for chunk in chunks(sorted(message_ids)):
         unseen = select(messages.c.id).where(messages.c.id.in_(chunk), messages.c.coupon == "")
         connection.execute(update(coupons).where(coupons.c.message_id.in_(unseen)).values(message_id=None))
+
+
+def retire_free(connection: Connection, *, now: datetime) -> int:
+    """Let no code be given that nobody has; return how many could have been."""
+    nobodys = coupons.c.message_id.is_(None)
+    good = or_(coupons.c.expires_at.is_(None), coupons.c.expires_at > now)
+    count = connection.execute(select(func.count()).select_from(coupons).where(nobodys, good)).scalar_one()
+    connection.execute(update(coupons).where(nobodys).values(expires_at=RETIRED))
+    return count
 
 
 def free(connection: Connection, name: str, *, now: datetime, limit: int) -> int:

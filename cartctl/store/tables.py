@@ -296,7 +296,7 @@ coupons = Table(
     Column("code", String(100), nullable=False),
     Column("expires_at", UtcTime),
     Column("imported_at", UtcTime, nullable=False),
-    # The message that was given this code; nobody else ever is.
+    # The message that was given this code; nobody else ever is. An expiry of 0: retired when a backup was restored.
     Column("message_id", ForeignKey("messages.id")),
     UniqueConstraint("coupon", "code"),
 )

@@ -224,7 +224,33 @@ def test_a_dry_run_tells_and_leaves_the_backup_as_it_is(shop: Shop, cli: Cli) ->
 def test_who_restored_by_other_means_says_so(any_shop: Shop, cli: Cli) -> None:
     any_shop.carts(cart(), when="5m")
     any_shop.run("30m")
-    assert cli("db", "restored", "--json", "--at", iso("24h")).json == {"called_off": 1}
+    assert cli("db", "restored", "--json", "--at", iso("24h")).json == {"called_off": 1, "codes_retired": 0}
     assert cli("db", "restored", "--at", iso("24h")).out.startswith("What may have been sent since the backup")
     any_shop.run("24h")
     assert [step for _, step, _ in any_shop.sent] == ["reminder"]
+
+
+def test_codes_that_may_have_been_given_since_the_backup_are_given_to_nobody(any_shop: Shop, cli: Cli) -> None:
+    any_shop.configure(f"{(any_shop.folder / 'cartctl.toml').read_text().partition('[coupons]')[0]}[coupons]\n")
+
+    def codes(name: str, text: str, when: str, *options: str) -> dict[str, int]:
+        Path(name).write_text(text)
+        done = cli("import", "coupons", name, "--coupon", "recovery10", "--at", iso(when), "--json", *options).json
+        return {count: done["coupons"][count] for count in ("created", "updated", "unchanged")}
+
+    old = "code\nOLD-1\nOLD-2\n"
+    codes("old.csv", old, "0m")
+    any_shop.carts(cart(), when="5m")
+    any_shop.run("30m")
+    any_shop.run("24h")
+    said = cli("db", "restored", "--at", iso("25h")).out
+    assert "2 free coupon codes may have been given since and are retired: import new ones" in said
+    assert cli("db", "restored", "--json", "--at", iso("25h")).json == {"called_off": 0, "codes_retired": 0}
+    assert codes("old.csv", old, "26h", "--again") == {"created": 0, "updated": 0, "unchanged": 2}
+    longer = "code,expires_at\nOLD-1,2027-12-24\nOLD-2,2027-12-24\n"
+    assert codes("longer.csv", longer, "26h", "--timezone", "UTC") == {"created": 0, "updated": 0, "unchanged": 2}
+    codes("new.csv", "code,expires_at\nNEW-1,2026-12-24\n", "27h", "--timezone", "UTC")
+    any_shop.run("48h")
+    offer = any_shop.mails[-1]
+    assert offer.step == "offer"
+    assert ("NEW-1" in offer.part("plain"), "OLD" in offer.part("plain")) == (True, False)
