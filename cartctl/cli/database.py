@@ -1,5 +1,6 @@
 """`cartctl db`: the schema, and a backup."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -68,14 +69,26 @@ def backup(
             )
         if not url.database or url.database == ":memory:":
             raise UsageError("db backup: the database is in memory, and gone when cartctl ends")
-        if file.exists() and file.samefile(url.database):
-            raise UsageError(f"{file} is the database itself: name another file")
+        _refuse(file, Path(url.database), state.loaded.lock_file)
         with database.read() as connection:
             schema.revision(connection)
         size = backups.backup(database.engine, file, force=force, now=clock(None)())
     finally:
         database.close()
     state.say(f"{file}: {size} bytes, checked. It holds personal data: keep it as safe as the database")
+
+
+def _refuse(file: Path, database: Path, lock_file: Path) -> None:
+    """Raise UsageError where a backup would take the place of something that is no backup."""
+    beside = [Path(f"{database}{end}") for end in ("-wal", "-shm", "-journal")]
+    if file.exists() and file.samefile(database):
+        raise UsageError(f"{file} is the database itself: name another file")
+    if file.resolve() in [path.resolve() for path in (database, *beside, lock_file)]:
+        raise UsageError(f"{file} belongs to the database itself: name another file")
+    if file.is_dir():
+        raise UsageError(f"{file} is a folder: name a file in it, as in {file / 'cartctl-backup.db'}")
+    if os.path.lexists(file) and not file.is_file():
+        raise UsageError(f"{file} is no regular file, so no backup can take its place: name another file")
 
 
 @app.command()

@@ -57,6 +57,35 @@ def test_what_cannot_be_written_is_said(shop: Shop, cli: Cli, target: str, word:
     assert not list(Path().glob("**/*.part"))
 
 
+@pytest.mark.parametrize("target", [".", "", "..", "folder", "pipe", "dangling"])
+def test_nothing_but_a_file_is_replaced(shop: Shop, cli: Cli, target: str) -> None:
+    shop.carts(cart(), when="5m")
+    Path("folder").mkdir()
+    os.mkfifo("pipe")
+    Path("dangling").symlink_to("nowhere")
+    for options in ((), ("--force",)):
+        outcome = cli("db", "backup", target, *options, ok=False)
+        assert (outcome.exit_code, outcome.err.count("\n")) == (2, 1)
+        assert "is a folder" in outcome.err or "is no regular file" in outcome.err
+    assert stat.S_ISFIFO(Path("pipe").stat().st_mode)
+    assert Path("dangling").is_symlink()
+    assert not list(Path().glob("**/*.part"))
+
+
+@pytest.mark.parametrize("end", ["-wal", "-shm", "-journal", ".lock"])
+def test_what_belongs_to_the_database_is_not_replaced(shop: Shop, cli: Cli, end: str) -> None:
+    shop.carts(cart(), when="5m")
+    own = Path(f"cartctl.db{end}")
+    own.unlink(missing_ok=True)
+    for there in (False, True):
+        if there:
+            own.write_bytes(b"")
+        outcome = cli("db", "backup", f"./{own}", "--force", ok=False)
+        assert (outcome.exit_code, outcome.err.count("\n")) == (2, 1)
+        assert "belongs to the database itself" in outcome.err
+        assert own.exists() is there
+
+
 def test_without_a_database_there_is_nothing_to_back_up(cli: Cli) -> None:
     outcome = cli("db", "backup", COPY, ok=False)
     assert (outcome.exit_code, "there is no database yet" in outcome.err) == (2, True)
