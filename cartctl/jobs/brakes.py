@@ -3,7 +3,7 @@
 1. Nothing is due and no brake holds: nothing to look at. Most runs end here.
 2. Look at what could hold: test mode, feeds of orders, bounces and complaints, pauses; and at what is worth a warning.
 3. If a brake has let go, all that was held is due again.
-4. Count what is due of each sequence: a burst waits until somebody confirms it.
+4. Count what is due of each sequence: a burst waits until somebody confirms it, or it is none any more.
 5. Put off what the brakes hold, so that no claim meets it; end what was held beyond its grace.
 
 The gate looks at the same brakes again (`scopes`): one that begins after the claim holds too.
@@ -39,6 +39,8 @@ from cartctl.store.instants import EPOCH
 
 Known = Mapping[tuple[Kind, str], Brake]
 _BUSIEST_WITHIN = timedelta(days=7)
+_COUNTED = 10_000_000
+"""More than any shop has due: a burst tells its number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,25 +218,25 @@ def _low_pools(connection: Connection, rules: Rules, now: datetime) -> Iterator[
 
 
 def _bursts(connection: Connection, rules: Rules, known: Known, now: datetime) -> Iterator[Condition]:
-    """Yield sequences of which too much is due at once; one that is held stays so while anything of it is left."""
+    """Yield sequences of which too much is due at once, as many as it is now; see `brakes.waiting` for what counts."""
     for name in rules.sequences:
         before = known.get((Kind.BURST, name))
         after = before.released_at if before and before.released_at else EPOCH
+        # While it holds, what is past its grace ends in this very run: the steps after it must not slip through.
+        grace = now - EPOCH if before and before.is_on else rules.time.grace
         scope = Scope(sequences=frozenset({name}))
 
-        def count(limit: int, scope: Scope = scope, after: datetime = after) -> int:
-            return brakes.waiting(connection, scope, now=now, grace=rules.time.grace, limit=limit, after=after)
+        def count(limit: int, scope: Scope = scope, after: datetime = after, grace: timedelta = grace) -> int:
+            return brakes.waiting(connection, scope, now=now, grace=grace, limit=limit, after=after)
 
-        if before is not None and before.is_on:
-            # What is past its grace goes in this very run, and the steps after it must not slip through.
-            if brakes.waiting(connection, scope, now=now, grace=now - EPOCH, after=after):
-                yield Condition(Kind.BURST, name, before.why)
-        elif count(burst_over(0) + 1) > burst_over(0):
-            most = burst_over(imports.busiest_run(connection, name, since=now - _BUSIEST_WITHIN))
-            if count(most + 1) > most:
-                yield Condition(
-                    Kind.BURST,
-                    name,
-                    f"more than {most} messages are due at once (200, or 5 times its busiest run of the last 7 days). "
-                    "`cartctl run-due --dry-run --confirm-burst` shows them, without --dry-run it sends them",
-                )
+        if count(burst_over(0) + 1) <= burst_over(0):
+            continue
+        most = burst_over(imports.busiest_run(connection, name, since=now - _BUSIEST_WITHIN))
+        found = count(_COUNTED)
+        if found > most:
+            yield Condition(
+                Kind.BURST,
+                name,
+                f"{found} messages are due at once, more than {most} (200, or 5 times its busiest run of the last 7 "
+                "days). `cartctl run-due --dry-run --confirm-burst` shows them, without --dry-run it sends them",
+            )
