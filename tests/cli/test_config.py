@@ -336,3 +336,9 @@ def test_help_shows_no_secret(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.setenv(variable, "s3cret")
     for command in ([], ["import"], ["import", "carts"], ["run-due"], ["report"], ["init"], ["db"]):
         assert "s3cret" not in cli(*command, "--help").out
+
+
+def test_test_mode_may_stand_in_the_environment() -> None:
+    """Its variable begins like those of our own tests, which mean nothing."""
+    loaded = load(CARTCTL_MODE="test", CARTCTL_TEST_RECIPIENTS='["me@example.com"]', CARTCTL_TEST_POSTGRES="x")
+    assert loaded.settings.test_recipients == ("me@example.com",)
