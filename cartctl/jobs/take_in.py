@@ -8,7 +8,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal
 
 import msgspec
@@ -19,6 +19,10 @@ from cartctl.jobs.posted import TRACK, Body, Contexts, Reading, apply, read
 from cartctl.jobs.rules import Rules
 from cartctl.store import intake
 from cartctl.store.database import EngineDatabase
+
+_NAMES_OF_ITEMS = ("product_name", "sku", "product_id", "variant")
+_AHEAD = timedelta(minutes=5)
+"""By so much a shop's clock may be ahead of ours."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +66,13 @@ def _read(body: Body, contexts: Contexts, now: datetime) -> Reading | str:
 def _timed(posted: Any, now: datetime) -> bytes:
     """Return a shop's carts; one that names no time is as it was when it came."""
     for cart in posted if isinstance(posted, list) else [posted]:
-        if isinstance(cart, dict) and cart.get("updated_at") is None:
-            cart["updated_at"] = now.isoformat()
+        if isinstance(cart, dict):
+            if cart.get("updated_at") is None:
+                cart["updated_at"] = now.isoformat()
+            items = cart.get("items")
+            for item in items if isinstance(items, list) else []:
+                if isinstance(item, dict) and not any(item.get(name) for name in _NAMES_OF_ITEMS):
+                    raise ValueError(f"has an item with none of {', '.join(_NAMES_OF_ITEMS)}")
     return msgspec.json.encode(posted)
 
 
@@ -77,6 +86,8 @@ def _judged(database: EngineDatabase, reading: Reading | str, *, rules: Rules, n
         return Taken("refused", reason=reading)
     if reading.body.feed == TRACK and reading.errors:
         return Taken("refused", reason=_complaint(reading))
+    if reading.body.feed == TRACK and any(line.cart and line.cart.updated_at > now + _AHEAD for line in reading.carts):
+        return Taken("refused", reason="updated_at: it lies in the future: is the shop's clock right?")
     if reading.orders or reading.events:
         return _apply(database, reading, rules=rules, now=now)
     return Taken("waits" if reading.carts or reading.errors else "nothing")

@@ -109,6 +109,8 @@ def test_a_cart_without_a_time_is_as_it_was_when_it_came(small_shop: Site) -> No
         (a_cart(email="no address"), "email: "),
         (a_cart(items=[{"product_name": "Mug", "quantity": "many"}]), "quantity: "),
         (a_cart(items="mug"), "items: is no list"),
+        (a_cart(items=[{"name": "Mug", "quantity": 1}]), "the body has an item with none of product_name, "),
+        (a_cart(updated_at=iso("2h")), "updated_at: it lies in the future"),
         (a_cart(cart_id=""), "cart_id: "),
         (a_cart(currency="EURO"), "currency: "),
         (b"{", "the body is no JSON"),
