@@ -21,13 +21,13 @@ from sqlalchemy import Row
 from cartctl.domain.brakes import Brake
 from cartctl.domain.sequences import Sequence as MailSequence
 from cartctl.domain.sequences import Step
-from cartctl.jobs import run_due
+from cartctl.jobs import restored, run_due
 from cartctl.jobs.compose import Composer, Content
 from cartctl.jobs.rules import Rules
 from cartctl.jobs.sending import Equipment, SendJob
 from cartctl.jobs.steps import schedule_next
 from cartctl.mail.message import OutgoingMessage, Transport
-from cartctl.store import brakes, contacts, message_list, purchases, scratch, suppressions
+from cartctl.store import brakes, contacts, keys, message_list, purchases, scratch, suppressions
 from cartctl.store.database import EngineDatabase
 from cartctl.store.scratch import HeldBack, Period
 
@@ -153,11 +153,17 @@ class _Replay:
         self._count_ended()
 
     def _begin(self, opened: Sequence[int]) -> None:
-        """Carts that only a later order closed may have been closed by an earlier one; steps wait as they did."""
+        """Carts that only a later order closed may have been closed by an earlier one; steps wait as they did.
+
+        What is to come of a restored backup begins as the first run on it does; what is replayed is as it was recorded.
+        """
         with self.database.write() as connection:
             now = self.simulation.since
             purchases.match(connection, opened, self.rules.purchase, now=now)
             schedule_next(connection, scratch.waiting(connection), self.rules, now=now)
+            is_restored = keys.backup_since(connection) is not None
+        if is_restored and self.simulation.recorded_until <= self.now:
+            restored.settle(self.database, now=self.now)
 
     def _happen(self) -> None:
         """Let take effect what was recorded since the last tick, as an import would."""

@@ -242,6 +242,23 @@ def test_a_restored_database_sends_what_was_not_due_yet(shop: Shop, cli: Cli) ->
     assert [step for _, step, _ in shop.sent] == ["reminder", "urgency"]
 
 
+def test_a_plan_promises_nothing_that_the_first_run_on_a_copy_calls_off(shop: Shop, cli: Cli) -> None:
+    shop.carts(
+        cart(), cart("b-1", seen="1h", email=BEN), cart("d-1", seen="1h20m", email="dora@example.com"), when="90m"
+    )
+    shop.run("95m")
+    cli("db", "backup", COPY)
+    restore()
+    before = shop.sent
+    assert [to for to, _, _ in before] == [ANNA, BEN]
+    coming = cli("plan", "--json", "--show-addresses", "--at", iso("24h30m")).json["coming"]
+    for when in ("24h30m", "25h", "49h", "60h"):
+        shop.run(when)
+    after = [(to, step) for to, step, _ in shop.sent if (to, step) not in [(to, step) for to, step, _ in before]]
+    assert after == [(BEN, "urgency"), (BEN, "offer")]
+    assert [(each["contact"], each["step"]) for each in coming if each["outcome"] == "sent"] == after
+
+
 def test_a_dry_run_tells_and_leaves_the_backup_as_it_is(shop: Shop, cli: Cli) -> None:
     shop.carts(cart(), when="5m")
     cli("db", "backup", COPY)
