@@ -17,6 +17,7 @@ from cartctl.cli.session import (
     read_duration,
     read_time,
     show_time,
+    shown_id,
 )
 from cartctl.domain.brakes import Brake, Kind
 from cartctl.domain.identity import mask_email
@@ -101,7 +102,8 @@ def simulate(
                 return
             for row in found.timeline():
                 to = row.email_normalised if show_addresses else mask_email(row.email_normalised)
-                print(f"{show_time(row.at)}  {row.sequence}/{row.step} to {to}, cart {row.cart} of {row.store}")
+                cart = shown_id(row.cart, show_addresses=show_addresses)
+                print(f"{show_time(row.at)}  {row.sequence}/{row.step} to {to}, cart {cart} of {row.store}")
             for brake in found.brakes:
                 print(brake_line(brake))
             period = f"{show_time(first)} to {show_time(last)}, a run every {format_duration(step)}"
@@ -134,7 +136,8 @@ def late_feeds(database: EngineDatabase) -> list[Brake]:
 def coming_line(one: Any, show_addresses: bool) -> str:
     """Tell of one message to come, in one line."""
     to = one.email if show_addresses else mask_email(one.email)
-    line = f"{show_time(one.at)}  {one.sequence}/{one.step} to {to}, cart {one.cart} of {one.store}"
+    cart = shown_id(one.cart, show_addresses=show_addresses)
+    line = f"{show_time(one.at)}  {one.sequence}/{one.step} to {to}, cart {cart} of {one.store}"
     if one.outcome == "sent":
         return f"{line}; unless {', or '.join(one.own)}" if one.own else line
     if one.outcome == "held":
@@ -153,7 +156,7 @@ def coming_json(one: Any, always: Iterable[str], show_addresses: bool) -> dict[s
         "due_at": one.due_at.isoformat(),
         "contact": one.email if show_addresses else mask_email(one.email),
         "store": one.store,
-        "cart": one.cart,
+        "cart": shown_id(one.cart, show_addresses=show_addresses),
         "sequence": one.sequence,
         "step": one.step,
         "outcome": one.outcome,
@@ -169,7 +172,7 @@ def _sent_json(row: Any, show_addresses: bool) -> dict[str, Any]:
         "at": at.isoformat(),
         "contact": row.email_normalised if show_addresses else mask_email(row.email_normalised),
         "store": row.store,
-        "cart": row.cart,
+        "cart": shown_id(row.cart, show_addresses=show_addresses),
         "sequence": row.sequence,
         "step": row.step,
     }

@@ -8,7 +8,7 @@ import typer
 from cartctl.cli import wiring
 from cartctl.cli.coming import brake_line, coming_json, coming_line, late_feeds, simulation
 from cartctl.cli.options import AsJson, At, ShowAddresses, state_of
-from cartctl.cli.session import clock, print_json, read_at, show_time
+from cartctl.cli.session import clock, print_json, read_at, show_time, shown_id
 from cartctl.domain.brakes import place_name
 from cartctl.domain.identity import mask_email
 from cartctl.domain.money import Money
@@ -62,7 +62,7 @@ def explain(
         print_json(
             {
                 "carts": [_cart_json(row, show_addresses) for row in told.carts],
-                "story": [_chapter_json(chapter) for chapter in told.chapters],
+                "story": [_chapter_json(chapter, show_addresses) for chapter in told.chapters],
                 "next": [coming_json(one, always, show_addresses) for one in coming],
                 "brakes": [brake.as_json() for brake in held],
                 "late_feeds": [brake.as_json() for brake in late],
@@ -72,7 +72,7 @@ def explain(
     for row in told.carts:
         print(_cart_line(row, show_addresses))
     for chapter in told.chapters:
-        print(_chapter_line(chapter, name_cart=len(ours) > 1))
+        print(_chapter_line(chapter, show_addresses, name_cart=len(ours) > 1))
         for rule in chapter.rules:
             inputs = f": {rule.inputs}" if rule.inputs else ""
             print(f"    {rule.rule}{inputs} -> {rule.outcome}")
@@ -95,13 +95,14 @@ def _cart_line(row: Any, show_addresses: bool) -> str:
     filling = f", filling {row.generation}" if row.generation > 1 else ""
     total = Money.from_minor(row.total_minor, row.currency)
     whose = _address(row, show_addresses) or "nobody known"
-    return f"cart {row.external_id} of {row.store}{filling}: {row.status}, {total} {row.currency}, of {whose}"
+    cart = shown_id(row.external_id, show_addresses=show_addresses)
+    return f"cart {cart} of {row.store}{filling}: {row.status}, {total} {row.currency}, of {whose}"
 
 
 def _cart_json(row: Any, show_addresses: bool) -> dict[str, Any]:
     return {
         "store": row.store,
-        "cart": row.external_id,
+        "cart": shown_id(row.external_id, show_addresses=show_addresses),
         "generation": row.generation,
         "status": row.status,
         "contact": _address(row, show_addresses),
@@ -111,17 +112,18 @@ def _cart_json(row: Any, show_addresses: bool) -> dict[str, Any]:
     }
 
 
-def _chapter_line(chapter: Chapter, *, name_cart: bool) -> str:
-    about = f"cart {chapter.cart} of {chapter.store}: " if name_cart and chapter.cart else ""
+def _chapter_line(chapter: Chapter, show_addresses: bool, *, name_cart: bool) -> str:
+    cart = shown_id(chapter.cart, show_addresses=show_addresses)
+    about = f"cart {cart} of {chapter.store}: " if name_cart and cart else ""
     return f"{show_time(chapter.at)}  {about}{chapter.text}"
 
 
-def _chapter_json(chapter: Chapter) -> dict[str, Any]:
+def _chapter_json(chapter: Chapter, show_addresses: bool) -> dict[str, Any]:
     return {
         "at": chapter.at.isoformat(),
         "what": chapter.what,
         "store": chapter.store,
-        "cart": chapter.cart,
+        "cart": shown_id(chapter.cart, show_addresses=show_addresses),
         "text": chapter.text,
         "rules": [{"rule": rule.rule, "inputs": rule.inputs, "outcome": rule.outcome} for rule in chapter.rules],
     }

@@ -15,6 +15,7 @@ from typing import Any
 
 from cartctl import config
 from cartctl.cli.logs import LOG, Format
+from cartctl.domain.identity import without_addresses
 from cartctl.domain.times import YEARS, NoOffsetError, parse_duration, parse_instant
 from cartctl.errors import LockHeldError, UsageError
 from cartctl.store import schema
@@ -140,6 +141,11 @@ def clock(at: datetime | None) -> Callable[[], datetime]:
         return lambda: datetime.now(UTC)
     started = time.monotonic()
     return lambda: at + timedelta(seconds=time.monotonic() - started)
+
+
+def shown_id(text: str, *, show_addresses: bool = False) -> str:
+    """Return a shop's own id of a cart as it may be shown: some shops make it of the shopper's address."""
+    return text if show_addresses else without_addresses(text)
 
 
 def complain(text: str) -> None:

@@ -48,6 +48,7 @@ def test_verbose_names_what_was_sent_without_the_address(shop: Shop) -> None:
 def test_json_has_the_documented_keys(shop: Shop) -> None:
     shop.carts(cart(), cart("c-2", seen="1m"), when="5m")
     assert shop.run_once("31m") == {
+        "intake": {"applied": 0, "rejected": 0},
         "detected": 2,
         "expired": 0,
         "enrolled": 1,
