@@ -114,8 +114,8 @@ def test_rejected_rows_are_kept_and_the_others_count(cli: Cli) -> None:
 @pytest.mark.parametrize(
     ("kind", "name", "text", "message"),
     [
-        ("events", "e.json", '{"id": 1, "line_items": []}', "no SendGrid events"),
-        ("events", "e.csv", "email\nanna@example.com\n", "no SendGrid events"),
+        ("events", "e.json", '{"id": 1, "line_items": []}', "no events: expected what"),
+        ("events", "e.csv", "email\nanna@example.com\n", "no events: expected what"),
         ("suppressions", "s.json", '[{"email": "anna@example.com"}]', "suppressions are read from CSV"),
         ("suppressions", "s.csv", "name,city\nAnna,Berlin\n", "no column of addresses"),
         ("coupons", "c.json", '[{"code": "A"}]', "coupon codes are read from CSV"),
