@@ -15,6 +15,9 @@ transport = "outbox"
 from = "Fern & Kettle <hello@fern-and-kettle.example.com>"
 postal_address = "Fern & Kettle, 1 Example Street, Exampletown"
 
+[safety]
+orders_max_age = "0"    # no more orders come: else mail would be held after a day
+
 [coupons]
 recovery10 = "BACK10"
 
