@@ -21,7 +21,11 @@ from = "Example Shop <shop@example.com>"
 postal_address = "1 Example Street, Exampletown"
 base_url = "https://mail.example.com"
 """
-NOW = datetime.now(UTC)
+
+
+def now() -> datetime:
+    """Read anew by every test: a suite takes longer than what is late here."""
+    return datetime.now(UTC)
 
 
 def look(shop: Shop, *options: str) -> dict[str, tuple[str, str]]:
@@ -48,7 +52,7 @@ def put(shop: Shop, *statements: Any) -> None:
 
 def ran(*minutes_ago: float, finished: bool = True) -> Any:
     """Runs of run-due that began so many minutes ago."""
-    starts = [NOW - timedelta(minutes=minutes) for minutes in minutes_ago]
+    starts = [now() - timedelta(minutes=minutes) for minutes in minutes_ago]
     return insert(runs).values(
         [{"job": "run-due", "started_at": start, "finished_at": start if finished else None} for start in starts]
     )
@@ -57,7 +61,7 @@ def ran(*minutes_ago: float, finished: bool = True) -> Any:
 def test_each_thing_is_one_line_and_a_shop_in_order_exits_0(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SENDGRID_API_KEY", "SG.k3y-of-nobody")
     shop.configure(f'{SENDGRID}[consent]\nrequire = "opt-in"\n[stores.main]\nhosts = ["shop.example.com"]\n')
-    fresh = {"store": "main", "channel": "website", "imported_at": NOW, "newest_order_at": None}
+    fresh = {"store": "main", "channel": "website", "imported_at": now(), "newest_order_at": None}
     put(shop, ran(10, 5, 0), insert(feeds).values(fresh))
     outcome = shop.cli("doctor")
     assert outcome.out.splitlines() == [
@@ -237,8 +241,8 @@ def test_order_freshness(shop: Shop) -> None:
     put(shop)
     assert look(shop)["orders"][0] == "warn"
     rows = [
-        {"store": "main", "channel": "website", "imported_at": NOW - timedelta(hours=30), "newest_order_at": None},
-        {"store": "main", "channel": "tiktok", "imported_at": NOW - timedelta(hours=1), "newest_order_at": None},
+        {"store": "main", "channel": "website", "imported_at": now() - timedelta(hours=30), "newest_order_at": None},
+        {"store": "main", "channel": "tiktok", "imported_at": now() - timedelta(hours=1), "newest_order_at": None},
     ]
     put(shop, insert(feeds).values(rows))
     level, told = look(shop)["orders"]
@@ -249,9 +253,9 @@ def test_order_freshness(shop: Shop) -> None:
         shop.configure(f'[safety]\norders_max_age = "{limit}"\n')
         assert look(shop)["orders"][0] == level
     shop.configure('[safety]\norders_max_age = "26h"\n')
-    put(shop, update(feeds).values(newest_order_at=NOW + timedelta(hours=2)))
+    put(shop, update(feeds).values(newest_order_at=now() + timedelta(hours=2)))
     assert look(shop)["orders"][0] == "fail", "an order that is to come makes nothing fresh"
-    put(shop, update(feeds).values(newest_order_at=NOW - timedelta(hours=2)))
+    put(shop, update(feeds).values(newest_order_at=now() - timedelta(hours=2)))
     assert look(shop)["orders"][0] == "ok"
 
 
@@ -309,7 +313,7 @@ def test_a_failing_provider(shop: Shop) -> None:
     database = opened(shop)
     assert look(shop)["provider"][0] == "ok"
     with database.write() as connection:
-        breakers.keep(connection, "outbox", is_open=True, now=NOW)
+        breakers.keep(connection, "outbox", is_open=True, now=now())
     database.close()
     assert look(shop)["provider"][0] == "warn"
 
@@ -320,10 +324,10 @@ def test_coupons(shop: Shop) -> None:
     level, told = look(shop)["coupons"]
     assert level == "warn"
     assert "no code for recovery10" in told
-    codes = [{"coupon": "recovery10", "code": f"C{number}", "imported_at": NOW} for number in range(20)]
+    codes = [{"coupon": "recovery10", "code": f"C{number}", "imported_at": now()} for number in range(20)]
     put(shop, insert(coupons).values(codes))
     assert look(shop)["coupons"][0] == "ok"
-    put(shop, update(coupons).where(coupons.c.code == "C1").values(expires_at=NOW - timedelta(days=1)))
+    put(shop, update(coupons).where(coupons.c.code == "C1").values(expires_at=now() - timedelta(days=1)))
     level, told = look(shop)["coupons"]
     assert level == "warn"
     assert "recovery10 (19 left)" in told
@@ -359,7 +363,7 @@ def test_files_that_failed_in_a_drop_folder(shop: Shop) -> None:
 def drop(path: Path, *rows: dict[str, str]) -> None:
     """Drop a file that nobody has written to for a while."""
     write_csv(path, *rows)
-    os.utime(path, (NOW.timestamp() - 600,) * 2)
+    os.utime(path, (now().timestamp() - 600,) * 2)
 
 
 @pytest.mark.parametrize(("free", "level"), [(50_000_000, "fail"), (500_000_000, "warn"), (50_000_000_000, "ok")])
