@@ -19,8 +19,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from cartctl import config
-from cartctl.cli import main, wiring
+from cartctl import config, wiring
+from cartctl.cli import main
 from cartctl.cli.app import app
 from cartctl.domain.brakes import Kind
 from cartctl.domain.sequences import Step

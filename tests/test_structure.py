@@ -19,6 +19,10 @@ MAY_IMPORT = {
     "store": {"domain", "errors", "resources", "suggest"},
     "mail": {"domain", "errors", "resources", "suggest"},
     "jobs": {"domain", "importers", "store", "mail", "errors", "resources", "suggest"},
+    "wiring": {
+        *("domain", "importers", "store", "mail", "jobs"),
+        *("config", "settings", "errors", "resources"),
+    },
     "cli": {
         *("domain", "importers", "store", "mail", "jobs", "web"),
         *("config", "settings", "errors", "resources", "suggest", "version", "wiring"),
@@ -30,8 +34,8 @@ MAY_IMPORT = {
     "__init__": set[str](),
     "__main__": {"cli"},
 }
-"""domain <- importers, store, mail <- jobs <- cli, web; the rest are leaves. `version` is what cartctl/__init__.py
-holds, `wiring` is cartctl/cli/wiring.py, which builds for both what the jobs are handed."""
+"""domain <- importers, store, mail <- jobs <- wiring <- cli, web; the rest are leaves. `version` is what
+cartctl/__init__.py holds; `wiring` builds for cli and web what the jobs are handed."""
 ONLY_IN = {
     "pandas": {"jobs/report.py"},
     "sendgrid": {"mail/sendgrid.py", "web/signatures.py"},
@@ -83,8 +87,7 @@ def imports(path: Path) -> Iterator[str]:
 def own(path: Path) -> set[str]:
     """Return the parts of cartctl that a file imports."""
     names = [name.split(".") for name in imports(path) if name.split(".")[0] == "cartctl"]
-    shared = {("__version__",): "version", ("cli", "wiring"): "wiring"}
-    return {shared.get(tuple(name[1:]), name[1]) for name in names}
+    return {"version" if name[1] == "__version__" else name[1] for name in names}
 
 
 def foreign(path: Path) -> set[str]:

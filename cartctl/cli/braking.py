@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from cartctl.cli import wiring
+from cartctl import wiring
 from cartctl.cli.options import AsJson, At, state_of
 from cartctl.cli.session import State, clock, print_json, read_at
 from cartctl.domain.brakes import EVERYTHING

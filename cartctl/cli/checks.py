@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from cartctl.cli import wiring
+from cartctl import wiring
 from cartctl.cli.session import clock
 from cartctl.config import Loaded
 from cartctl.domain.findings import Finding, fail, ok, warn

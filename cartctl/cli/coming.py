@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cartctl.cli import wiring
+from cartctl import wiring
 from cartctl.cli.options import AsJson, At, ShowAddresses, state_of
 from cartctl.cli.session import (
     State,

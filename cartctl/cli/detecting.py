@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cartctl.cli import wiring
+from cartctl import wiring
 from cartctl.cli.logs import LOG
 from cartctl.cli.options import AsJson, At, LogFormat, Verbose, state_of
 from cartctl.cli.session import clock, print_json, read_at

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from cartctl.cli import checks, wiring
+from cartctl import wiring
+from cartctl.cli import checks
 from cartctl.cli.options import AsJson, At, state_of
 from cartctl.cli.session import State, clock, print_json, read_at
 from cartctl.config import Loaded

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cartctl.cli import wiring
+from cartctl import wiring
 from cartctl.cli.coming import brake_line, coming_json, coming_line, late_feeds, simulation
 from cartctl.cli.options import AsJson, At, ShowAddresses, state_of
 from cartctl.cli.session import clock, print_json, read_at, show_time, shown_id

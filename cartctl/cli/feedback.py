@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cartctl.cli import wiring
+from cartctl import wiring
 from cartctl.cli.importing import Again, Files, RejectsFolder, Zone, import_files
 from cartctl.cli.options import AsJson, At, LogFormat, Verbose, state_of
 from cartctl.domain.times import zone_named

@@ -14,7 +14,7 @@ from typing import Annotated, Protocol
 
 import typer
 
-from cartctl.cli import wiring
+from cartctl import wiring
 from cartctl.cli.logs import LOG
 from cartctl.cli.options import AsJson, At, LogFormat, Verbose, state_of
 from cartctl.cli.session import State, clock, complain, print_json, read_at

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from cartctl.cli import wiring
+from cartctl import wiring
 from cartctl.cli.feedback import options_without_store
 from cartctl.cli.importing import CurrencyCode, StoreName, Zone, options_of, tell
 from cartctl.cli.logs import LOG

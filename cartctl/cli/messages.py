@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cartctl.cli import wiring
+from cartctl import wiring
 from cartctl.cli.options import AsJson, At, Verbose, state_of
 from cartctl.cli.session import clock, complain, print_json, read_at, shown_id
 from cartctl.domain.identity import mask_email

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cartctl.cli import wiring
+from cartctl import wiring
 from cartctl.cli.options import AsJson, At, state_of
 from cartctl.cli.session import clock, print_json, read_at
 from cartctl.domain.times import Bound, NoOffsetError, format_duration, parse_bound

@@ -2,7 +2,7 @@
 
 import typer
 
-from cartctl.cli import wiring
+from cartctl import wiring
 from cartctl.cli.options import AsJson, Verbose, state_of
 from cartctl.cli.session import complain, print_json
 

@@ -54,7 +54,7 @@ class State:
 
         Without `writes` an empty database is not set up: one in memory stands in for it.
         """
-        from cartctl.cli.wiring import delivers
+        from cartctl.wiring import delivers
 
         rehearsal = at is not None and writes
         if rehearsal and delivers(self.loaded.settings):

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import typer
 
-from cartctl.cli import wiring
+from cartctl import wiring
 from cartctl.cli.options import AsJson, At, state_of
 from cartctl.cli.session import clock, print_json, read_at
 from cartctl.domain.brakes import what

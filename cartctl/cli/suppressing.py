@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from cartctl.cli import wiring
+from cartctl import wiring
 from cartctl.cli.contacts import Email, Yes, read_address
 from cartctl.cli.options import AsJson, At, Verbose, state_of
 from cartctl.cli.session import clock, print_json, read_at

@@ -5,7 +5,7 @@ import time
 from contextlib import nullcontext
 from datetime import datetime
 
-from cartctl.cli import wiring
+from cartctl import wiring
 from cartctl.cli.failpoints import failpoint
 from cartctl.cli.logs import LOG
 from cartctl.cli.session import State, clock, complain, print_json, shown_id

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from cartctl.cli import wiring
+from cartctl import wiring
 from cartctl.cli.importing import Again, CurrencyCode, Files, RejectsFolder, StoreName, import_shop_files, options_of
 from cartctl.cli.options import AsJson, At, LogFormat, Verbose, state_of
 

@@ -17,8 +17,7 @@ from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from cartctl import __version__, config
-from cartctl.cli import wiring
+from cartctl import __version__, config, wiring
 from cartctl.config import Loaded
 from cartctl.errors import DatabaseError
 from cartctl.jobs.rules import Clock

@@ -4,7 +4,7 @@ import asyncio
 from collections import OrderedDict
 from typing import Any
 
-from cartctl.cli import wiring
+from cartctl import wiring
 from cartctl.domain.times import Bound
 from cartctl.jobs.rules import Rules
 from cartctl.settings import Settings

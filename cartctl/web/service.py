@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row
 from sqlalchemy.exc import IntegrityError
 from starlette.requests import Request
 
-from cartctl.cli import wiring
+from cartctl import wiring
 from cartctl.config import Loaded
 from cartctl.domain import scanners
 from cartctl.domain.scanners import Follower

@@ -8,8 +8,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
-from cartctl import config
-from cartctl.cli import wiring
+from cartctl import config, wiring
 from tests.mail.provider import Authority
 from tests.mail.sink import PASSWORD, USERNAME, smtp_server
 from tests.shop import Cli, Shop, cart

@@ -9,8 +9,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from cartctl import config
-from cartctl.cli import wiring
+from cartctl import config, wiring
 from cartctl.domain.purchases import PurchaseRules
 from cartctl.importers.records import Context
 from cartctl.jobs import run_due
