@@ -11,6 +11,7 @@ import pytest
 from hypothesis import settings
 from sqlalchemy import create_engine, text
 
+from cartctl import config
 from cartctl.store import schema
 from cartctl.store.database import EngineDatabase, connect, open_database
 from tests.mail.provider import Authority
@@ -162,3 +163,12 @@ def shop(cli: Cli, tmp_path: Path, sqlite_url: str) -> Shop:
 def any_shop(cli: Cli, tmp_path: Path, database_url: str) -> Shop:
     """The same on SQLite and on PostgreSQL."""
     return Shop(cli, tmp_path, database_url=database_url)
+
+
+@pytest.fixture
+def database(any_shop: Shop) -> Iterator[EngineDatabase]:
+    """The shop's database, looked at from outside."""
+    url = config.load(file=any_shop.folder / "cartctl.toml", environment={}, folder=any_shop.folder).database_url
+    found = open_database(url)
+    yield found
+    found.close()

@@ -9,12 +9,13 @@ from cartctl import wiring
 from cartctl.cli.coming import brake_line, coming_json, coming_line, late_feeds, simulation
 from cartctl.cli.options import AsJson, At, ShowAddresses, state_of
 from cartctl.cli.session import clock, print_json, read_at, show_time, shown_id
-from cartctl.domain.brakes import place_name
+from cartctl.domain.brakes import Brake, place_name
 from cartctl.domain.identity import mask_email
 from cartctl.domain.money import Money
 from cartctl.jobs import explain as explain_job
 from cartctl.jobs import plan as plan_job
-from cartctl.jobs.explain import Chapter
+from cartctl.jobs.explain import Chapter, Story
+from cartctl.jobs.plan import Coming
 from cartctl.jobs.simulate import simulated
 
 AHEAD = timedelta(days=30)
@@ -68,11 +69,16 @@ def explain(
                 "late_feeds": [brake.as_json() for brake in late],
             }
         )
-        return
+    else:
+        _print(told, coming, held, late, show_addresses)
+
+
+def _print(told: Story, coming: list[Coming], held: list[Brake], late: list[Brake], show_addresses: bool) -> None:
+    several = len({(row.store, row.external_id) for row in told.carts}) > 1
     for row in told.carts:
         print(_cart_line(row, show_addresses))
     for chapter in told.chapters:
-        print(_chapter_line(chapter, show_addresses, name_cart=len(ours) > 1))
+        print(_chapter_line(chapter, show_addresses, name_cart=several))
         for rule in chapter.rules:
             inputs = f": {rule.inputs}" if rule.inputs else ""
             print(f"    {rule.rule}{inputs} -> {rule.outcome}")

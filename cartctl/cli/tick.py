@@ -103,6 +103,12 @@ def _tick(
                     at=failpoint(os.environ),
                 )
             )
+    _tell(state, result, told, dry_run=dry_run, as_json=as_json)
+    return 1 if result.has_problems else 0
+
+
+def _tell(state: State, result: RunResult, told: list[tuple[int, str]], *, dry_run: bool, as_json: bool) -> None:
+    """Say what a run did. `told`: a line for each message, with its id."""
     # By message, not by whichever answer came first: two runs of the same shop print the same.
     lines = [line for _, line in sorted(told, key=lambda one: one[0])]
     holding = [brake.line for brake in result.braking.holding]
@@ -118,7 +124,6 @@ def _tick(
         print("\n".join([*lines, _summary(result, dry_run=True)]))
     else:
         state.say("\n".join([*lines, _summary(result, dry_run=False)]))
-    return 1 if result.has_problems else 0
 
 
 def _line(note: Note, *, dry_run: bool, show_address: bool) -> str:

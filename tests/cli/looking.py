@@ -1,9 +1,14 @@
-"""Looking into a SQLite database from outside, as an operator with a shell would."""
+"""Looking into a database from outside, as an operator with a shell would."""
 
 import sqlite3
 from contextlib import closing
 from pathlib import Path
 from typing import Any
+
+from sqlalchemy import select
+
+from cartctl.store.database import EngineDatabase
+from cartctl.store.tables import metadata
 
 
 def rows(database: Path, statement: str) -> list[tuple[Any, ...]]:
@@ -36,3 +41,15 @@ def carts(database: Path) -> dict[str, Any]:
 
 def consents(database: Path) -> dict[str, str]:
     return dict(rows(database, "SELECT email_normalised, consent FROM contacts"))
+
+
+def contents(database: EngineDatabase) -> dict[str, list[dict[str, Any]]]:
+    with database.read() as connection:
+        return {
+            table.name: [dict(row._mapping) for row in connection.execute(select(table))]
+            for table in metadata.sorted_tables
+        }
+
+
+def as_text(database: EngineDatabase) -> str:
+    return str(contents(database))

@@ -12,7 +12,7 @@ from cartctl.jobs import forget
 from cartctl.jobs import report as report_job
 from cartctl.mail.message import Accepted, Answer, OutgoingMessage, Throttled
 from cartctl.store.database import EngineDatabase
-from tests.cli.test_contact import contents
+from tests.cli.looking import contents
 from tests.jobs.engine import RULES, Engine, Provider
 from tests.jobs.test_purge import ORDER, ROW
 from tests.jobs.world import on_sqlite

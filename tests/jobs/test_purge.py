@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from cartctl.jobs import purge
 from cartctl.store.database import EngineDatabase
-from tests.cli.test_contact import annas, as_text, contents
-from tests.cli.test_contact import database as database  # noqa: PLC0414 - a fixture, used by name
+from tests.cli.anna import annas
+from tests.cli.looking import as_text, contents
 from tests.jobs.engine import Engine
 from tests.jobs.world import on_sqlite
 from tests.shop import Cli, Shop, at, cart, iso, order
