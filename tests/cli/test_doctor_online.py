@@ -16,7 +16,7 @@ import dns.rrset
 import pytest
 from pytest_httpserver import HTTPServer
 
-from tests.cli.test_doctor import look
+from tests.cli.doctoring import look
 from tests.mail.provider import Authority, misbehaving, read_request
 from tests.mail.sink import PASSWORD, USERNAME, Sink, smtp_server
 from tests.shop import Shop
