@@ -73,7 +73,8 @@ def run(job: SendJob) -> Braking:
         lines += _follow(connection, known, list(_bursts(connection, rules, known, now)), now, only=Kind.BURST)
         grace = rules.time.grace
         brakes.end_overdue(connection, now=now, grace=grace)
-        for kind, scope in scopes(connection, rules):
+        burst_first = sorted(scopes(connection, rules), key=lambda each: each[0] != Kind.BURST)  # others excuse from it
+        for kind, scope in burst_first:
             brakes.hold(connection, scope, reason=f"held-{kind.value}", now=now, grace=grace)
         held_by = tuple(brakes.holding(connection))
     return Braking(held_by, tuple(lines))

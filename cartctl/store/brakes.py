@@ -1,7 +1,8 @@
 """Brakes as they are remembered, and the messages that they hold.
 
 A held message stays `scheduled`, and so does its `due_at`; its next attempt is put off to HELD, so that no claim meets
-it again and again. `let_all_go` takes that back whenever any brake lets go; the others then hold theirs anew.
+it again and again. `let_all_go` takes that back whenever any brake lets go; the others then hold theirs anew. The
+reason stays: what another brake held is no burst when it comes back.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, in
 from cartctl.domain.brakes import Brake, Kind, Scope
 from cartctl.domain.messages import MessageState
 from cartctl.store.sql import chunks
-from cartctl.store.tables import brakes, carts, contacts, enrollments, events, messages
+from cartctl.store.tables import brakes, carts, contacts, enrollments, events, message_transitions, messages
 
 S = MessageState
 HELD = datetime(9999, 1, 1, tzinfo=UTC)
@@ -21,6 +22,7 @@ HELD = datetime(9999, 1, 1, tzinfo=UTC)
 _LOOK_BACK = 20_000
 """Among so many messages of all sequences those of one are looked for."""
 _SCHEDULED = messages.c.state == text("'scheduled'")  # spelt as in the partial index
+_BY_OTHERS = [f"held-{kind.value}" for kind in Kind if kind.holds and kind != Kind.BURST]
 
 
 def known(connection: Connection) -> dict[tuple[Kind, str], Brake]:
@@ -87,7 +89,7 @@ def end_overdue(connection: Connection, *, now: datetime, grace: timedelta) -> N
 
 def _wake(connection: Connection, *conditions: ColumnElement[bool]) -> None:
     held = update(messages).where(_SCHEDULED, messages.c.attempt_at >= HELD, *conditions)
-    connection.execute(held.values(attempt_at=messages.c.due_at, reason=""))
+    connection.execute(held.values(attempt_at=messages.c.due_at))
 
 
 def waiting(
@@ -101,16 +103,27 @@ def waiting(
 ) -> int:
     """Count what is due of `scope` and not past its grace, held or not: `limit` at most.
 
-    `after`: only what became due since then, and no tests.
+    `after`: only what makes a burst. It became due since then, and is met for the first time: neither did another brake
+    hold it, nor has a run claimed it and put it off for another reason. Tests make none.
     """
     found = 0
-    more = () if after is None else (messages.c.due_at > after, ~messages.c.is_test)
+    more = () if after is None else (messages.c.due_at > after, ~messages.c.is_test, *_is_new())
     for attempt in (messages.c.attempt_at <= now, messages.c.attempt_at >= HELD):
         due = _of(scope, attempt, messages.c.due_at >= now - grace, *more).limit(limit - found)
         found += connection.execute(select(func.count()).select_from(due.subquery())).scalar_one()
         if found >= limit:
             break
     return found
+
+
+def _is_new() -> tuple[ColumnElement[bool], ...]:
+    claimed = select(message_transitions.c.id).where(
+        message_transitions.c.message_id == messages.c.id,
+        message_transitions.c.from_state == S.CLAIMED.value,
+        message_transitions.c.to_state.in_([S.SCHEDULED.value, S.SENDING.value]),
+        ~message_transitions.c.reason.startswith("held-"),  # the step after a held one, claimed in the very run
+    )
+    return (messages.c.reason.not_in(_BY_OTHERS), ~claimed.exists())
 
 
 def _of(scope: Scope, *conditions: ColumnElement[bool]) -> Select[Any]:

@@ -171,14 +171,12 @@ def test_a_burst_waits_until_it_is_confirmed(any_shop: Shop) -> None:
 
 
 def is_burst(shop: Shop, when: str) -> bool:
-    """While everything is paused nothing of it goes out."""
-    result = shop.cli("run-due", "--json", "--at", iso(when), ok=False).json
+    result = shop.cli("run-due", "--dry-run", "--json", "--at", iso(when), ok=False).json
     return "burst" in [brake["kind"] for brake in result["brakes"]]
 
 
 def test_two_hundred_at_once_are_no_burst(any_shop: Shop) -> None:
     shop = any_shop
-    shop.cli("pause", "--at", iso("0m"))
     shop.carts(*crowd(200), when="5m")
     assert not is_burst(shop, "30m")
     shop.carts(cart("one-more"), when="31m")
@@ -188,7 +186,6 @@ def test_two_hundred_at_once_are_no_burst(any_shop: Shop) -> None:
 def test_five_times_the_busiest_run_of_the_last_week_is_no_burst(shop: Shop) -> None:
     shop.carts(*crowd(45), when="5m")
     assert shop.run_once("30m")["sent"] == 45
-    shop.cli("pause", "--at", iso("40m"))
     shop.carts(*crowd(225, seen="1h", name="d"), when="1h")
     assert not is_burst(shop, "1h30m")
     shop.carts(cart("one-more", seen="1h"), when="1h31m")
@@ -198,9 +195,41 @@ def test_five_times_the_busiest_run_of_the_last_week_is_no_burst(shop: Shop) -> 
 def test_a_busy_run_of_long_ago_does_not_count(shop: Shop) -> None:
     shop.carts(*crowd(45), when="5m")
     assert shop.run_once("30m")["sent"] == 45
-    shop.cli("pause", "--at", iso("40m"))
     shop.carts(*crowd(201, seen="170h", name="d"), when="170h")
     assert is_burst(shop, "171h")
+
+
+def test_what_another_brake_held_is_no_burst_when_it_lets_go(any_shop: Shop) -> None:
+    shop = any_shop
+    shop.configure(FRESH)
+    shop.orders(order(placed="-40h", cart_id="x"), when="-40h")
+    for number, when in enumerate(("1h", "2h", "3h")):
+        shop.carts(*crowd(70, seen=f"{number}h", name=f"hour{number}"), when=when)
+        assert tick(shop, when).exit_code == 1
+    assert shop.sent == []
+    shop.orders(order("o-2", placed="3h", cart_id="x"), when="4h")
+    assert tick(shop, "4h").exit_code == 0
+    assert len(shop.sent) == 210
+
+
+def test_what_is_a_burst_though_another_brake_holds_waits_when_that_lets_go(shop: Shop) -> None:
+    shop.cli("pause", "--at", iso("1m"))
+    shop.carts(*crowd(201), when="5m")
+    tick(shop, "30m")
+    shop.cli("resume", "--at", iso("1h"))
+    assert tick(shop, "1h").exit_code == 1
+    assert shop.sent == []
+
+
+def test_what_was_confirmed_and_then_put_off_is_no_burst_again(any_shop: Shop) -> None:
+    shop = any_shop
+    shop.configure('[safety]\norders_max_age = "0"\n[sending]\nquiet_hours = "12:30-20:00"\n')
+    shop.carts(*crowd(205, seen="90m"), when="95m")
+    assert tick(shop, "2h").exit_code == 1
+    assert tick(shop, "3h", "--confirm-burst").exit_code == 0
+    assert shop.sent == [], "quiet hours put it off"
+    assert tick(shop, "10h") == Outcome(0, "", "")
+    assert len(shop.sent) == 205
 
 
 def test_what_was_confirmed_goes_on_in_the_next_run_if_the_first_sends_a_part(shop: Shop) -> None:
