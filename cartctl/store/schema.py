@@ -1,11 +1,15 @@
 """Which schema this program speaks, and how a database gets there."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 from sqlalchemy import Connection, Engine, inspect, text
 
 from cartctl import resources
 from cartctl.errors import SchemaError
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest revision in sql/migrations/versions; a test holds the two together. Revisions are ordered as text."""
 
 
@@ -54,6 +58,24 @@ def upgrade(engine: Engine) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(resources.migrations()).replace("%", "%%"))
-    with engine.connect().execution_options(cartctl_write=True) as connection, connection.begin():
+    writing = engine.connect().execution_options(cartctl_write=True)
+    with writing as connection, _unreferenced(connection), connection.begin():
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+@contextmanager
+def _unreferenced(connection: Connection) -> Iterator[None]:
+    """Let a table that others refer to be replaced, on SQLite: only outside a transaction can that be said.
+
+    https://www.sqlite.org/lang_altertable.html#otheralter
+    """
+    raw: Any = connection.connection.driver_connection
+    if connection.dialect.name != "sqlite" or raw is None:
+        yield
+        return
+    raw.execute("PRAGMA foreign_keys = OFF")
+    try:
+        yield
+    finally:
+        raw.execute("PRAGMA foreign_keys = ON")

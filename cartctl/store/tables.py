@@ -55,6 +55,12 @@ contacts = Table(
     Column("consent", String(8), nullable=False, server_default="unknown"),
     Column("consent_at", UtcTime),
     Column("consent_source", String(80), nullable=False, server_default=""),
+    # What a list of contacts says of them; a cart brings names, zone and language of its own.
+    Column("first_name", String(200), nullable=False, server_default=""),
+    Column("business_name", String(200), nullable=False, server_default=""),
+    Column("locale", String(35), nullable=False, server_default=""),
+    Column("timezone", String(64), nullable=False, server_default=""),
+    Column("attributes", Text, nullable=False, server_default=""),  # JSON: name -> text, number or truth
     UniqueConstraint("email_normalised"),
 )
 
@@ -176,17 +182,25 @@ enrollments = Table(
     metadata,
     _id(),
     Column("sequence", String(60), nullable=False),
-    Column("cart_id", ForeignKey("carts.id"), nullable=False),
+    Column("cart_id", ForeignKey("carts.id")),  # none: the contact itself was enrolled
     Column("contact_id", ForeignKey("contacts.id"), nullable=False),
     Column("store", String(60), nullable=False),
     Column("status", String(10), nullable=False),
     Column("reason", String(40), nullable=False, server_default=""),
+    Column("segment", String(60), nullable=False, server_default=""),
     Column("is_test", Boolean, nullable=False, server_default=text("false")),
     Column("enrolled_at", UtcTime, nullable=False),
     Column("resumed_at", UtcTime),
     Column("ended_at", UtcTime),
     UniqueConstraint("sequence", "cart_id"),
-    CheckConstraint("status IN ('live', 'suspended', 'finished', 'cancelled')", name="status"),
+    CheckConstraint("status IN ('live', 'suspended', 'finished', 'cancelled', 'holdout')", name="status"),
+)
+Index(
+    "uq_enrollments_contact",
+    enrollments.c.sequence,
+    enrollments.c.contact_id,
+    unique=True,
+    info={"where": "cart_id IS NULL"},
 )
 Index("ix_enrollments_cart", enrollments.c.cart_id)
 Index("ix_enrollments_contact", enrollments.c.contact_id)
@@ -353,6 +367,30 @@ intake = Table(
     Column("body", LargeBinary, nullable=False),
     Column("received_at", UtcTime, nullable=False),
     comment="cart updates that the web endpoint took in, until the next run reads them",
+)
+
+alerts = Table(
+    "alerts",
+    metadata,
+    Column("enrollment_id", ForeignKey("enrollments.id"), primary_key=True),
+    Column("segment", String(60), primary_key=True),
+    Column("attempts", Integer, nullable=False, server_default="0"),
+    Column("attempt_at", UtcTime, nullable=False),
+    Column("done_at", UtcTime),
+    Column("reason", String(200), nullable=False, server_default=""),
+    comment="who is to be told that a contact has entered a segment: once",
+)
+Index("ix_alerts_attempt", alerts.c.attempt_at, info={"where": "done_at IS NULL"})
+
+mirrored = Table(
+    "mirrored",
+    metadata,
+    Column("kind", String(20), primary_key=True),
+    Column("subject", String(200), primary_key=True),
+    Column("page_id", String(60), nullable=False),
+    Column("fingerprint", String(64), nullable=False, server_default=""),
+    Column("at", UtcTime, nullable=False),
+    comment="which page of Notion shows which contact, message or template, and what was last written there",
 )
 
 imports = Table(

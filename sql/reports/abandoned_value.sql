@@ -6,6 +6,6 @@ FROM carts
 WHERE store = :store
   AND first_abandoned_at >= :since AND first_abandoned_at < :until
   AND status <> 'converted'
-  AND carts.id NOT IN (SELECT cart_id FROM enrollments WHERE is_test)
+  AND carts.id NOT IN (SELECT cart_id FROM enrollments WHERE is_test AND cart_id IS NOT NULL)
 GROUP BY currency
 ORDER BY currency

@@ -16,6 +16,6 @@ SELECT
              THEN 1 ELSE 0 END) AS recovered
 FROM carts
 WHERE store = :store
-  AND carts.id NOT IN (SELECT cart_id FROM enrollments WHERE is_test)
+  AND carts.id NOT IN (SELECT cart_id FROM enrollments WHERE is_test AND cart_id IS NOT NULL)
 GROUP BY channel
 ORDER BY channel

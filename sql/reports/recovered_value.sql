@@ -14,6 +14,6 @@ WHERE carts.store = :store
   AND carts.status = 'recovered'
   AND carts.recovered_at < carts.first_abandoned_at + :recovery_window
   AND carts.credited
-  AND carts.id NOT IN (SELECT cart_id FROM enrollments WHERE is_test)
+  AND carts.id NOT IN (SELECT cart_id FROM enrollments WHERE is_test AND cart_id IS NOT NULL)
 GROUP BY orders.currency
 ORDER BY orders.currency

@@ -23,7 +23,7 @@ def test_each_thing_is_one_line_and_a_shop_in_order_exits_0(shop: Shop, monkeypa
         "ok    store-hosts     shop.example.com",
         "ok    postal-address  1 Example Street, Exampletown",
         "ok    consent         only who said yes is written to",
-        "ok    database        sqlite, schema 0003, as it should be",
+        "ok    database        sqlite, schema 0004, as it should be",
         "ok    rehearsal       this database is no rehearsal",
         *outcome.out.splitlines()[9:10],
         "ok    outbox          no message of the last 7 days went to the outbox only",
@@ -74,7 +74,7 @@ def test_database(shop: Shop) -> None:
     found = look(shop)
     assert found["database"] == (
         "fail",
-        "the database is at revision 0001, cartctl needs 0003: run `cartctl db upgrade`",
+        "the database is at revision 0001, cartctl needs 0004: run `cartctl db upgrade`",
     )
     assert {"disk", "clock"} <= found.keys()
     assert "cron" not in found

@@ -24,7 +24,9 @@ VALUES: dict[str, Any] = {
 """What is the same in every row, or may not be just anything."""
 NEW = {
     "carts.erased": False,
+    **{f"contacts.{name}": "" for name in ("attributes", "business_name", "first_name", "locale", "timezone")},
     "enrollments.is_test": False,
+    "enrollments.segment": "",
     "events.scanner_score": None,
     "message_transitions.facts": "",
     "messages.is_test": False,
@@ -85,7 +87,7 @@ def test_a_migrated_database_and_one_made_of_the_tables_differ_in_nothing(db: En
     assert len(migrated) > 40, "it did look"
 
 
-@pytest.mark.parametrize("older", ["0001", "0002"])
+@pytest.mark.parametrize("older", ["0001", "0002", "0003"])
 def test_upgrading_a_database_with_data_loses_nothing(db: EngineDatabase, database_url: str, older: str) -> None:
     with db.write() as connection:
         for_ddl().drop_all(connection)
@@ -115,12 +117,13 @@ def test_upgrading_a_database_with_data_loses_nothing(db: EngineDatabase, databa
         }
         assert added == {name: {NEW[name]} for name in added}
         assert added.keys() == {name for name in NEW if name.split(".")[0] in tables.tables} - _known(tables)
-        (feed,) = connection.execute(select(upgraded.tables["feeds"])).all()
-        newest, imported = (
-            connection.execute(select(func.max(tables.tables[table].c[column]))).scalar()
-            for table, column in (("orders", "placed_at"), ("imports", "at"))
-        )
-        assert feed == ("main", "website", imported, newest)
+        if "feeds" not in tables.tables:
+            (feed,) = connection.execute(select(upgraded.tables["feeds"])).all()
+            newest, imported = (
+                connection.execute(select(func.max(tables.tables[table].c[column]))).scalar()
+                for table, column in (("orders", "placed_at"), ("imports", "at"))
+            )
+            assert feed == ("main", "website", imported, newest)
         if connection.dialect.name == "sqlite":
             assert connection.execute(text("PRAGMA foreign_key_check")).all() == []
             assert connection.execute(text("PRAGMA integrity_check")).scalar() == "ok"
@@ -154,9 +157,10 @@ def _value(column: Column[Any], name: str, n: int) -> Any:
         return n
     if isinstance(column.type, Boolean):
         return n == 1
+    if isinstance(column.type, LargeBinary):
+        return bytes([n])
     if isinstance(column.type, Integer):
         return 1_772_447_400_000_000 + n if column.name.endswith("at") else n
-    assert not isinstance(column.type, LargeBinary), "no older table has one"
     return f"é{n}"[: getattr(column.type, "length", None) or 10]
 
 
