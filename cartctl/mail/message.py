@@ -1,18 +1,29 @@
 """What is handed to a transport, and what it answers."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
 
 
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that comes with a mail. Name and type are plain ASCII of our own: `report.html`, `text/html`."""
+
+    name: str
+    content_type: str
+    content: bytes
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutgoingMessage:
-    """One mail, rendered. `id` is the message's id in the database; `date` is when the run hands it over."""
+    """One mail, rendered. `date` is when the run hands it over."""
 
     id: int
+    """The message's id in the database, counted from 1; 0: a mail that is none of its messages, such as a report."""
     sequence: str
     step: str
+    """Without an `id`, sequence and step are what tells this mail from every other one of the database."""
     sender: str
     """`Name <address>`, as configured."""
     reply_to: str | None = None
@@ -21,7 +32,13 @@ class OutgoingMessage:
     html: str
     text: str
     headers: Mapping[str, str] = field(default_factory=dict)
+    attachments: Sequence[Attachment] = ()
     date: datetime
+
+    @property
+    def unique(self) -> str:
+        """Tell this mail from every other one of its database: in a Message-ID, a file's name, a key."""
+        return str(self.id) if self.id else f"{self.sequence}-{self.step}"
 
 
 def split_address(text: str) -> tuple[str, str]:

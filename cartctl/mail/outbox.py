@@ -12,7 +12,7 @@ from cartctl.mail.mime import as_mime
 
 
 class Outbox:
-    """Writes `00000123-cart-recovery-reminder.eml` into `folder`."""
+    """Writes `00000123-cart-recovery-reminder.eml` into `folder`; a mail without an id has no number in front."""
 
     name = "outbox"
     delivers = False
@@ -22,10 +22,11 @@ class Outbox:
 
     def send(self, message: OutgoingMessage) -> Answer:
         """Write the mail so that the file is there in full or not at all, even after a power cut."""
-        path = self.folder / f"{message.id:08d}-{message.sequence}-{message.step}.eml"
+        number = f"{message.id:08d}-" if message.id else ""
+        path = self.folder / f"{number}{message.sequence}-{message.step}.eml"
         partial = path.with_suffix(".part")
         try:
-            content = as_mime(message, unique=f"cartctl-{message.id}")
+            content = as_mime(message, unique=f"cartctl-{message.unique}")
         except ValueError as error:
             return Rejected(f"cannot be written as a mail: {type(error).__name__}")
         try:

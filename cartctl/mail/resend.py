@@ -4,6 +4,7 @@ The key names the message, so a second request must have the same content: with 
 nothing of what became of the first. Click and open tracking are settings of the domain at Resend, not of a mail.
 """
 
+import base64
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -16,6 +17,7 @@ from cartctl.mail.https import Endpoint, Reply, bearer, throttled
 from cartctl.mail.message import (
     Accepted,
     Answer,
+    Attachment,
     Misconfigured,
     OutgoingMessage,
     Rejected,
@@ -77,7 +79,7 @@ class Resend:
             content = msgspec.json.encode(payload(message, database_id=self._database_id))
         except ValueError as error:
             return Rejected(f"cannot be written as a request: {type(error).__name__}")
-        key = f"cartctl-{self._database_id}-{message.id}"
+        key = f"cartctl-{self._database_id}-{message.unique}"
         reply = self._endpoint.post(content, {"Idempotency-Key": key})
         return _answer(reply, self._clock()) if isinstance(reply, Reply) else reply
 
@@ -113,10 +115,16 @@ def payload(message: OutgoingMessage, *, database_id: str) -> dict[str, Any]:
         "text": message.text,
         "headers": dict(message.headers),
         "tags": [
-            {"name": "cc_message_id", "value": str(message.id)},
+            *([{"name": "cc_message_id", "value": str(message.id)}] if message.id else []),
             {"name": "cc_database", "value": database_id},
         ],
+        **({"attachments": [_attached(each) for each in message.attachments]} if message.attachments else {}),
     }
+
+
+def _attached(attachment: Attachment) -> dict[str, str]:
+    content = base64.b64encode(attachment.content).decode()
+    return {"filename": attachment.name, "content": content, "content_type": attachment.content_type}
 
 
 def _person(text: str) -> str:

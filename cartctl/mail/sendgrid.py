@@ -5,12 +5,14 @@ redirect's 200 would pass for success. 202 is the only success (200 in sandbox m
 whatever happens after the request's body was begun, without a clear answer, is unknown.
 """
 
+import base64
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
 import msgspec
+from sendgrid.helpers.mail import Attachment as AttachedFile
 from sendgrid.helpers.mail import (
     ClickTracking,
     Content,
@@ -133,12 +135,16 @@ def payload(message: OutgoingMessage, *, sandbox: bool, database_id: str = "") -
         mail.reply_to = _person(ReplyTo(), message.reply_to)
     person = Personalization()
     person.add_to(_person(To(), message.to))
-    person.add_custom_arg(CustomArg("cc_message_id", str(message.id)))
+    if message.id:
+        person.add_custom_arg(CustomArg("cc_message_id", str(message.id)))
     if database_id:
         person.add_custom_arg(CustomArg("cc_database", database_id))
     mail.add_personalization(person)
     mail.add_content(Content("text/plain", message.text))
     mail.add_content(Content("text/html", message.html))
+    for each in message.attachments:
+        content = base64.b64encode(each.content).decode()
+        mail.add_attachment(AttachedFile(content, each.name, each.content_type, "attachment"))
     for header, value in message.headers.items():
         mail.add_header(Header(header, value))
     tracking = TrackingSettings()

@@ -81,7 +81,7 @@ class Smtp:
 
     def send(self, message: OutgoingMessage) -> Answer:
         """Hand one mail over and say what became of it."""
-        unique = f"cartctl-{self._database_id}-{message.id}"
+        unique = f"cartctl-{self._database_id}-{message.unique}"
         try:
             message = with_ascii_domains(message)
             content = as_mime(message, unique=unique)

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cartctl.mail.message import Attachment
 from cartctl.mail.mime import as_mime, envelope_address
 from tests.mail.builders import UNSUBSCRIBE, a_message
 
@@ -61,6 +62,64 @@ def test_a_mail_on_the_wire() -> None:
 TEXTS = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), max_size=200) | st.text(
     alphabet="ab .=-\n\té日🛒", max_size=2000
 )
+
+
+def test_a_file_comes_behind_the_mail_on_the_wire() -> None:
+    raw, read = parsed(
+        id=0,
+        sequence="report",
+        step="w10",
+        attachments=[Attachment("report.html", "text/html", b"<h1>\xc3\xbc</h1>")],
+    )
+    lines = raw.decode().split("\r\n")
+    assert lines[lines.index("MIME-Version: 1.0") + 1 :] == [
+        'Content-Type: multipart/mixed; boundary="files-cartctl-report-w10"',
+        "",
+        "--files-cartctl-report-w10",
+        'Content-Type: multipart/alternative; boundary="cartctl-report-w10"',
+        "",
+        "--cartctl-report-w10",
+        'Content-Type: text/plain; charset="utf-8"',
+        "Content-Transfer-Encoding: 7bit",
+        "",
+        "Your cart",
+        "",
+        "--cartctl-report-w10",
+        'Content-Type: text/html; charset="utf-8"',
+        "Content-Transfer-Encoding: 7bit",
+        "",
+        "<p>Your cart</p>",
+        "",
+        "--cartctl-report-w10--",
+        "",
+        "--files-cartctl-report-w10",
+        "Content-Type: text/html",
+        'Content-Disposition: attachment; filename="report.html"',
+        "Content-Transfer-Encoding: base64",
+        "",
+        "PGgxPsO8PC9oMT4=",
+        "",
+        "--files-cartctl-report-w10--",
+        "",
+    ]
+    assert (body(read, "plain"), body(read, "html")) == ("Your cart\n", "<p>Your cart</p>\n")
+
+
+@given(contents=st.lists(st.binary(max_size=300), max_size=3), text=TEXTS)
+def test_any_file_is_read_back(contents: list[bytes], text: str) -> None:
+    files = [Attachment(f"{number}.bin", "application/pdf", content) for number, content in enumerate(contents)]
+    raw, read = parsed(attachments=files, text=text)
+    assert raw.isascii()
+    assert [part.get_content() for part in read.iter_attachments()] == contents
+    assert [part.get_filename() for part in read.iter_attachments()] == [each.name for each in files]
+    assert body(read, "plain").rstrip("\n") == text.rstrip("\n")
+
+
+@pytest.mark.parametrize("line", ["--cartctl-123", "--cartctl-123--", "--files-cartctl-123", "--files-cartctl-123--"])
+def test_no_line_of_the_text_ends_a_part(line: str) -> None:
+    _, read = parsed(text=f"a\n{line}\nb", attachments=[Attachment("a.txt", "application/pdf", line.encode())])
+    assert body(read, "plain") == f"a\n{line}\nb\n"
+    assert [part.get_content() for part in read.iter_attachments()] == [line.encode()]
 
 
 @given(text=TEXTS, html=TEXTS)

@@ -48,6 +48,10 @@ def test_a_part_left_by_a_process_that_died_is_replaced(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [FILE]
 
 
+def test_a_mail_of_no_message_is_named_for_what_it_is(tmp_path: Path) -> None:
+    assert Outbox(tmp_path).send(a_message(id=0, sequence="report", step="w10")) == Accepted("report-w10.eml")
+
+
 def test_headers() -> None:
     raw, parsed = written(a_message(reply_to="Help <help@shop.example.com>"))
     assert parsed["From"] == "Fern & Kettle <hello@shop.example.com>"

@@ -11,6 +11,7 @@ from werkzeug import Request, Response
 from cartctl.mail.message import (
     IDEMPOTENT_TRANSPORTS,
     Accepted,
+    Attachment,
     Misconfigured,
     OutgoingMessage,
     Rejected,
@@ -115,6 +116,20 @@ def test_the_same_message_again_is_the_same_request(server: HTTPServer, authorit
     (first, _), (second, _) = server.log
     assert first.get_data() == second.get_data()
     assert first.headers["Idempotency-Key"] == second.headers["Idempotency-Key"]
+
+
+def test_a_file_goes_along_and_a_mail_of_no_message_bears_no_number(server: HTTPServer, authority: Authority) -> None:
+    """An event that names a number is taken for one of that message; the key still tells the mail from every other."""
+    server.expect_request("/emails").respond_with_json({"id": RECEIPT})
+    files = [Attachment("report.html", "text/html", b"<h1>\xc3\xbc</h1>")]
+    client(server, authority).send(a_message(id=0, sequence="report", step="w10", attachments=files))
+    ((request, _),) = server.log
+    mail = request.get_json()
+    assert request.headers["Idempotency-Key"] == "cartctl-d1-report-w10"
+    assert mail["tags"] == [{"name": "cc_database", "value": "d1"}]
+    assert mail["attachments"] == [
+        {"filename": "report.html", "content": "PGgxPsO8PC9oMT4=", "content_type": "text/html"}
+    ]
 
 
 def test_the_same_number_in_another_database_is_another_message(server: HTTPServer, authority: Authority) -> None:

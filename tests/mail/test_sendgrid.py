@@ -8,7 +8,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
-from cartctl.mail.message import Accepted, Misconfigured, OutgoingMessage, Rejected, Throttled, Unknown
+from cartctl.mail.message import Accepted, Attachment, Misconfigured, OutgoingMessage, Rejected, Throttled, Unknown
 from cartctl.mail.sendgrid import SendGrid, payload
 from tests.mail.builders import NOW, UNSUBSCRIBE, a_message
 from tests.mail.provider import Authority
@@ -69,6 +69,21 @@ def test_the_request_on_the_wire(server: HTTPServer, authority: Authority) -> No
 def test_a_mail_names_its_database_beside_its_number() -> None:
     (person,) = payload(a_message(), sandbox=False, database_id="0123456789abcdef")["personalizations"]
     assert person["custom_args"] == {"cc_message_id": "123", "cc_database": "0123456789abcdef"}
+
+
+def test_a_file_goes_along_and_a_mail_of_no_message_bears_no_number() -> None:
+    """An event that names a number is taken for one of that message."""
+    report = a_message(id=0, attachments=[Attachment("report.html", "text/html", b"<h1>\xc3\xbc</h1>")])
+    mail = payload(report, sandbox=False, database_id="d1")
+    assert mail["personalizations"] == [{"to": [{"email": "anna@example.com"}], "custom_args": {"cc_database": "d1"}}]
+    assert mail["attachments"] == [
+        {
+            "content": "PGgxPsO8PC9oMT4=",
+            "filename": "report.html",
+            "type": "text/html",
+            "disposition": "attachment",
+        }
+    ]
 
 
 def test_sandbox_mode_is_asked_for_in_the_request() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from cartctl.errors import ConfigurationError
-from cartctl.mail.message import Accepted, Answer, Misconfigured, Rejected, Throttled, Unavailable, Unknown
+from cartctl.mail.message import Accepted, Answer, Attachment, Misconfigured, Rejected, Throttled, Unavailable, Unknown
 from cartctl.mail.smtp import PORTS, Smtp
 from tests.mail.builders import a_message
 from tests.mail.provider import Authority, misbehaving, smtp_until
@@ -72,6 +72,17 @@ def test_the_same_number_in_another_database_is_another_mail(authority: Authorit
         for database_id in ("d1", "d2"):
             client(sink.port, authority, database_id=database_id).send(a_message())
     assert [b"<cartctl-d1-123@" in mail.content for mail in sink.mails] == [True, False]
+
+
+def test_a_file_goes_along_and_a_mail_of_no_message_is_told_apart_all_the_same(authority: Authority) -> None:
+    with smtp_server(authority.server_context, security="none") as sink:
+        report = a_message(
+            id=0, sequence="report", step="w10", attachments=[Attachment("r.html", "text/html", b"<h1>")]
+        )
+        assert client(sink.port, authority).send(report) == Accepted("cartctl-d1-report-w10")
+    read = email.message_from_bytes(sink.mails[0].content, policy=email.policy.default)
+    assert read["Message-ID"] == "<cartctl-d1-report-w10@shop.example.com>"
+    assert [part.get_filename() for part in read.walk() if part.get_filename()] == ["r.html"]
 
 
 def test_a_line_that_begins_with_a_dot_arrives_with_it(authority: Authority) -> None:
