@@ -16,8 +16,9 @@ from typing import Any
 import msgspec
 
 from cartctl.errors import ConfigurationError
-from cartctl.settings import Secret, Settings, Store, decode, wrong_values
+from cartctl.settings import Settings, Store, wrong_values
 from cartctl.suggest import did_you_mean
+from cartctl.values import Secret, decode
 
 FILE_NAME = "cartctl.toml"
 COMMON_VARIABLES = {

@@ -4,14 +4,14 @@ import re
 import typing
 from datetime import timedelta
 from ipaddress import ip_network
-from typing import Any, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 import msgspec
 
 from cartctl.domain.destinations import Host, destination
-from cartctl.domain.money import check_currency
-from cartctl.domain.times import QuietHours, format_duration, parse_duration, zone_named
+from cartctl.domain.times import format_duration
+from cartctl.values import Country, Currency, Duration, Hours, Secret, Section, ZoneName, hours
 
 MAX_STORE_NAME = 60
 SHORTEST_RETENTION = timedelta(days=30)
@@ -19,107 +19,51 @@ SHORTEST_RETENTION = timedelta(days=30)
 MIN_KEY = 20
 
 
-class Secret:
-    """A text that shows itself only when asked by name."""
-
-    def __init__(self, value: str) -> None:
-        self._value = value
-
-    def reveal(self) -> str:
-        return self._value
-
-    def each(self) -> tuple[str, ...]:
-        """Return the keys of a list separated by commas: while one is replaced, both count."""
-        return tuple(part.strip() for part in self._value.split(",") if part.strip())
-
-    def __repr__(self) -> str:
-        return "Secret('…')"
-
-    def __bool__(self) -> bool:
-        return bool(self._value)
+class Abandonment(Section, frozen=True):
+    idle_after: Duration = hours(minutes=30)
+    max_age: Duration = hours(hours=72)
 
 
-class Duration(timedelta):
-    """Written as `30m` or `48h`."""
-
-
-class Currency(str):
-    """An ISO 4217 code."""
-
-    __slots__ = ()
-
-
-class Country(str):
-    """An ISO 3166 code."""
-
-    __slots__ = ()
-
-
-class ZoneName(str):
-    """An IANA time zone."""
-
-    __slots__ = ()
-
-
-class Hours(str):
-    """A daily window, `22:00-08:00`."""
-
-    __slots__ = ()
-
-
-def _hours(**parts: int) -> Duration:
-    return Duration(**parts)
-
-
-class _Section(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, rename={"from_": "from"}):
-    """One table of the file."""
-
-
-class Abandonment(_Section, frozen=True):
-    idle_after: Duration = _hours(minutes=30)
-    max_age: Duration = _hours(hours=72)
-
-
-class PurchaseSettings(_Section, frozen=True):
-    slack: Duration = _hours(hours=1)
+class PurchaseSettings(Section, frozen=True):
+    slack: Duration = hours(hours=1)
     not_purchases: tuple[str, ...] = ("failed", "voided", "cancelled", "expired")
 
 
-class Sending(_Section, frozen=True):
+class Sending(Section, frozen=True):
     concurrency: int = 16
-    lease: Duration = _hours(minutes=5)
-    timeout: Duration = _hours(seconds=20)
+    lease: Duration = hours(minutes=5)
+    timeout: Duration = hours(seconds=20)
     rate_per_second: float | None = None
-    min_gap: Duration = _hours(hours=12)
-    grace: Duration = _hours(hours=24)
+    min_gap: Duration = hours(hours=12)
+    grace: Duration = hours(hours=24)
     cap: int = 5
-    cap_window: Duration = _hours(days=7)
+    cap_window: Duration = hours(days=7)
     quiet_hours: Hours | None = None
 
 
-class Safety(_Section, frozen=True):
-    orders_max_age: Duration = _hours(hours=26)
+class Safety(Section, frozen=True):
+    orders_max_age: Duration = hours(hours=26)
 
 
-class CouponSettings(_Section, frozen=True):
-    cooldown: Duration = _hours(days=90)
+class CouponSettings(Section, frozen=True):
+    cooldown: Duration = hours(days=90)
     warn_below: int = 50
 
 
-class ConsentSettings(_Section, frozen=True):
+class ConsentSettings(Section, frozen=True):
     require: Literal["none", "not-refused", "opt-in"] = "not-refused"
 
 
-class ReportSettings(_Section, frozen=True):
-    recovery_window: Duration = _hours(days=14)
-    attribution_window: Duration = _hours(days=5)
+class ReportSettings(Section, frozen=True):
+    recovery_window: Duration = hours(days=14)
+    attribution_window: Duration = hours(days=5)
 
 
-class RetentionSettings(_Section, frozen=True):
+class RetentionSettings(Section, frozen=True):
     personal_data: Duration | None = None
 
 
-class SendgridSettings(_Section, frozen=True):
+class SendgridSettings(Section, frozen=True):
     api_key: Secret = Secret("")
     host: str = "https://api.sendgrid.com"
     sandbox: bool = False
@@ -127,14 +71,14 @@ class SendgridSettings(_Section, frozen=True):
     webhook_key: Secret = Secret("")
 
 
-class ResendSettings(_Section, frozen=True):
+class ResendSettings(Section, frozen=True):
     api_key: Secret = Secret("")
     webhook_secret: Secret = Secret("")
     host: str = "https://api.resend.com"
     ca_file: str | None = None
 
 
-class SmtpSettings(_Section, frozen=True):
+class SmtpSettings(Section, frozen=True):
     host: str | None = None
     port: int | None = None
     security: Literal["starttls", "tls", "none"] = "starttls"
@@ -144,37 +88,37 @@ class SmtpSettings(_Section, frozen=True):
     ca_file: str | None = None
 
 
-class TiktokSettings(_Section, frozen=True):
+class TiktokSettings(Section, frozen=True):
     app_key: str | None = None
     app_secret: Secret = Secret("")
 
 
-class TiktokChannel(_Section, frozen=True):
+class TiktokChannel(Section, frozen=True):
     write_to_relay: bool = False
 
 
-class Channels(_Section, frozen=True):
+class Channels(Section, frozen=True):
     tiktok: TiktokChannel = TiktokChannel()
 
 
-class LogSettings(_Section, frozen=True):
+class LogSettings(Section, frozen=True):
     format: Literal["text", "json"] = "text"
 
 
-class MetricsSettings(_Section, frozen=True):
+class MetricsSettings(Section, frozen=True):
     textfile: str | None = None
 
 
-class HealthcheckSettings(_Section, frozen=True):
+class HealthcheckSettings(Section, frozen=True):
     url: Secret = Secret("")
 
 
-class DoctorSettings(_Section, frozen=True):
+class DoctorSettings(Section, frozen=True):
     dkim_selectors: tuple[str, ...] = ()
     nameserver: str | None = None
 
 
-class WebSettings(_Section, frozen=True):
+class WebSettings(Section, frozen=True):
     trusted_proxies: tuple[str, ...] = ()
     rate_limit: int = 300
     rate_limit_per_key: int = 6000
@@ -182,7 +126,7 @@ class WebSettings(_Section, frozen=True):
     scanners: tuple[str, ...] = ()
 
 
-class Store(_Section, frozen=True):
+class Store(Section, frozen=True):
     hosts: tuple[str, ...] = ()
     currency: Currency | None = None
     timezone: ZoneName | None = None
@@ -198,7 +142,7 @@ class Store(_Section, frozen=True):
     tiktok_shop_id: str | None = None
 
 
-class Settings(_Section, frozen=True):
+class Settings(Section, frozen=True):
     """All of cartctl.toml. The README's configuration reference lists every key."""
 
     transport: Literal["outbox", "sendgrid", "resend", "smtp"] = "outbox"
@@ -231,33 +175,12 @@ class Settings(_Section, frozen=True):
     healthcheck: HealthcheckSettings = HealthcheckSettings()
     doctor: DoctorSettings = DoctorSettings()
     web: WebSettings = WebSettings()
-    coupons: dict[str, str] = {}
-    mappings: dict[str, dict[str, str]] = {}
-    stores: dict[str, Store] = {}
+    coupons: dict[str, str] = msgspec.field(default_factory=dict)
+    mappings: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
+    stores: dict[str, Store] = msgspec.field(default_factory=dict)
 
     def store(self, name: str) -> Store:
         return self.stores.get(name, Store())
-
-
-def decode(kind: type, value: Any) -> Any:
-    if not isinstance(value, str):
-        raise ValueError(f"expected a text, got {type(value).__name__}")  # not the value: it may be a secret
-    if kind is Secret:
-        return Secret(value)
-    if kind is Duration:
-        return Duration(seconds=parse_duration(value).total_seconds())
-    if kind is Hours:
-        QuietHours.parse(value)
-        return Hours(value)
-    if kind is Currency:
-        return Currency(check_currency(value))
-    if kind is Country:
-        if not re.fullmatch("[A-Za-z]{2}", value):
-            raise ValueError(f'"{value}" is no ISO 3166 country code (two letters, such as DE)')
-        return Country(value.upper())
-    if kind is ZoneName:
-        return ZoneName(zone_named(value).key)
-    raise NotImplementedError(kind)
 
 
 def wrong_values(settings: Settings) -> typing.Iterator[tuple[str, str]]:

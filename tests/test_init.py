@@ -8,7 +8,8 @@ import msgspec
 import pytest
 
 from cartctl import config
-from cartctl.settings import Secret, Settings, Store
+from cartctl.settings import Settings, Store
+from cartctl.values import Secret
 from tests.shop import Cli
 
 EXAMPLES = {

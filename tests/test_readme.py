@@ -31,7 +31,8 @@ from cartctl.importers.format import CsvFormat
 from cartctl.jobs.check_sequences import sample_carts
 from cartctl.mail import render
 from cartctl.resources import shipped_templates
-from cartctl.settings import Secret, Settings
+from cartctl.settings import Settings
+from cartctl.values import Secret
 from tests.importers.examples import EXAMPLES
 from tests.shop import Cli
 

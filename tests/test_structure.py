@@ -13,8 +13,9 @@ MAY_IMPORT = {
     "suggest": set[str](),
     "resources": set[str](),
     "domain": {"errors", "suggest"},
-    "settings": {"domain"},
-    "config": {"domain", "errors", "settings", "suggest"},
+    "values": {"domain"},
+    "settings": {"domain", "values"},
+    "config": {"domain", "errors", "settings", "suggest", "values"},
     "importers": {"domain", "errors", "suggest"},
     "store": {"domain", "errors", "resources", "suggest"},
     "mail": {"domain", "errors", "resources", "suggest"},
@@ -56,7 +57,15 @@ ONLY_IN = {
     "starlette": {"web/"},
     "uvicorn": {"cli/serve.py"},
     "sqlalchemy": {"store/", "jobs/", "web/"},
-    "msgspec": {"config.py", "settings.py", "store/", "jobs/", "importers/jsonfile.py", "importers/rejects.py"}
+    "msgspec": {
+        "config.py",
+        "settings.py",
+        "values.py",
+        "store/",
+        "jobs/",
+        "importers/jsonfile.py",
+        "importers/rejects.py",
+    }
     | {"mail/"},
 }
 ONLY_CLI_CALLS = {
