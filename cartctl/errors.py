@@ -10,6 +10,7 @@ CartctlError                      exit code
     SchemaError                   2   older or newer than this program
     DatabaseBusyError             2   another program holds it
   TemplateError                   1   one message cannot be rendered
+    CostlyTemplateError           1   its template takes too long, or too much
   LockHeldError                   75  another run is at work (EX_TEMPFAIL of sysexits.h)
 """
 
@@ -61,7 +62,19 @@ class DatabaseBusyError(DatabaseError):
 
 
 class TemplateError(CartctlError):
-    """One message cannot be rendered. It costs no step: the message waits for the template's repair."""
+    """One message cannot be rendered. It costs no step: the message waits for the template's repair.
+
+    `template`: the file, as the template folders name it; `line`: where in it, if that is known.
+    """
+
+    def __init__(self, fault: str, *, template: str = "", line: int | None = None) -> None:
+        place = f"{template}, line {line}" if line else template
+        super().__init__(f"{place}: {fault}" if place else fault)
+        self.fault, self.template, self.line = fault, template, line
+
+
+class CostlyTemplateError(TemplateError):
+    """Rendering was stopped: the template takes too long, or too much."""
 
 
 class LockHeldError(CartctlError):

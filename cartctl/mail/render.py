@@ -6,6 +6,7 @@ mails that differ in their words alone only once.
 """
 
 import re
+from collections import Counter
 from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from copy import copy
 from datetime import date
@@ -18,19 +19,23 @@ from babel.dates import format_date
 from babel.numbers import NumberPattern
 from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateNotFound, TemplateSyntaxError, nodes
 from jinja2 import TemplateError as JinjaError
+from jinja2.runtime import Context
 from jinja2.sandbox import SandboxedEnvironment
 
 from cartctl.domain.carts import Item
 from cartctl.domain.money import UNKNOWN_CURRENCY, Money, exponent
 from cartctl.domain.sequences import Sequence as MailSequence
 from cartctl.domain.sequences import Step
-from cartctl.errors import TemplateError
+from cartctl.errors import CostlyTemplateError, TemplateError
+from cartctl.mail.bounds import check_product, cpu_limit, joined
 from cartctl.mail.facts import MailFacts, Rendered
 from cartctl.mail.links import VALID_FOR
 from cartctl.mail.mjml import Compiler, NotMjmlError, works_on_its_output
 
 SHOWN_ITEMS = 10
 """More lines than this are counted, not shown: a mail stays readable, and below the size at which Gmail clips it."""
+COSTLY_TRIES = 3
+"""One odd cart must not hold back the others' mails, nor a template at fault take its time of each of them."""
 
 
 class Renderer:
@@ -49,9 +54,21 @@ class Renderer:
             finalize=self._compiler.set_aside,
         )
         self._subject = lru_cache(maxsize=256)(self._environment.from_string)  # Jinja2 keeps compiled files only
+        self._costly = Counter[str]()
 
     def render(self, sequence: MailSequence, step: Step, facts: MailFacts) -> Rendered:
         """Render one step. Raises TemplateError naming the template, the line and the fault."""
+        where = f"{sequence.name}/{step.key}"
+        if self._costly[where] == COSTLY_TRIES:
+            raise CostlyTemplateError(f"took too much {COSTLY_TRIES} times: this run tries no more", template=where)
+        try:
+            with cpu_limit():
+                return self._render(sequence, step, facts)
+        except CostlyTemplateError as error:
+            self._costly[where] += 1
+            raise error if error.template else CostlyTemplateError(error.fault, template=f"{where}.mjml") from None
+
+    def _render(self, sequence: MailSequence, step: Step, facts: MailFacts) -> Rendered:
         values = _values(step, facts)
         where = f"{sequence.name}/{step.key}"
         subject = self._fill(f"{where}: subject", lambda: self._subject(step.subject), values)
@@ -60,7 +77,7 @@ class Renderer:
         try:
             html = self._compiler.html(mjml, words)
         except NotMjmlError as error:
-            raise TemplateError(f"{where}.mjml: not valid MJML: {error}") from None
+            raise TemplateError(f"not valid MJML: {error}", template=f"{where}.mjml") from None
         return Rendered(" ".join(subject.split()), html, text.strip() + "\n")
 
     def _fill_mjml(self, where: str, values: Mapping[str, Any]) -> tuple[str, list[str]]:
@@ -77,23 +94,28 @@ class Renderer:
 
     def _fill(self, where: str, template: Callable[[], Template], values: Mapping[str, Any]) -> str:
         try:
-            return template().render(values)
+            return joined(template().generate(values))
         except TemplateNotFound as error:
-            raise TemplateError(f"{error.name}: no such template in {' or '.join(self._folders)}") from None
+            fault = f"no such template in {' or '.join(self._folders)}"
+            raise TemplateError(fault, template=str(error.name)) from None
         except TemplateSyntaxError as error:
-            raise TemplateError(f"{error.name or where}, line {error.lineno}: {error.message}") from None
+            raise TemplateError(error.message or "wrong", template=error.name or where, line=error.lineno) from None
         except Exception as error:  # noqa: BLE001 - a template can raise anything (division by zero, a wrong filter)
+            template_, line = self._place(error)
+            if isinstance(error, CostlyTemplateError):
+                raise CostlyTemplateError(error.fault, template=template_ or where, line=line) from None
             fault = str(error) if isinstance(error, JinjaError) else f"{type(error).__name__}: {error}"
-            raise TemplateError(f"{self._place(error) or where}: {fault}") from None
+            raise TemplateError(fault, template=template_ or where, line=line) from None
 
-    def _place(self, error: Exception) -> str:
+    def _place(self, error: Exception) -> tuple[str, int | None]:
         """Name the template and the line, of an included file too: Jinja2 writes its own frames into the traceback."""
-        trace, place = error.__traceback__, ""
+        trace = error.__traceback__
+        place: tuple[str, int | None] = ("", None)
         while trace is not None:
             file = trace.tb_frame.f_code.co_filename
             for folder in self._folders:
                 if file.startswith(f"{folder}/"):
-                    place = f"{file.removeprefix(f'{folder}/')}, line {trace.tb_lineno}"
+                    place = (file.removeprefix(f"{folder}/"), trace.tb_lineno)
             trace = trace.tb_next
         return place
 
@@ -103,6 +125,11 @@ class _Environment(SandboxedEnvironment):
 
     works_on_its_output = False
     """Whether any template that was read so far does."""
+    intercepted_binops = frozenset({"*", "**"})
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        check_product(operator, left, right)
+        return super().call_binop(context, operator, left, right)
 
     def _generate(self, source: nodes.Template, *args: Any, **more: Any) -> str:  # a hook of Jinja2's, in its words
         self.works_on_its_output |= works_on_its_output(source)

@@ -129,6 +129,26 @@ def test_a_template_at_fault_stops_its_own_mails_and_costs_no_step(shop: Shop) -
     assert [step for _, step, _ in shop.sent] == ["reminder", "reminder", "urgency"]
 
 
+def test_a_template_that_loops_for_ever_holds_up_no_other_mail(shop: Shop) -> None:
+    """It was changed after the check. Each run tries it three times, whoever else it is for, and goes on."""
+    broken = shop.folder / "templates" / "cart-recovery"
+    broken.mkdir(parents=True)
+    shop.configure('templates = "templates"\n')
+    shop.carts(*(cart(f"c-{number}", email=f"ben{number}@example.com") for number in range(5)), when="5m")
+    shop.run("30m")
+    shop.carts(cart("c-9", seen="23h"), when="23h5m")
+    loops = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+    (broken / "urgency.txt").write_text(loops)
+    outcome = shop.cli("run-due", "--json", "--at", iso("24h"), ok=False)
+    assert outcome.exit_code == 1
+    assert outcome.json["sent"] == 1
+    lines = outcome.err.splitlines()
+    assert len([line for line in lines if "urgency.txt, line 1: takes longer than 1 s" in line]) == 3
+    assert len([line for line in lines if "took too much 3 times: this run tries no more" in line]) == 2
+    (broken / "urgency.txt").unlink()
+    assert shop.run("24h20m")["sent"] == 5
+
+
 def test_a_delivering_transport_names_all_it_lacks_at_once(shop: Shop) -> None:
     shop.configure('transport = "sendgrid"\n')
     outcome = shop.cli("run-due", ok=False)

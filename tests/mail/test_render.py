@@ -312,3 +312,33 @@ def test_broken_mjml_is_named(tmp_path: Path, mjml: str, fault: str) -> None:
 )
 def test_a_template_cannot_reach_beyond_its_facts(tmp_path: Path, trick: str) -> None:
     assert "cart-recovery/reminder.txt" in fault_of(tmp_path, text=trick)
+
+
+NEVER_ENDING = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+
+
+@pytest.mark.parametrize(
+    ("costly", "fault"),
+    [
+        (NEVER_ENDING, "takes longer than 1 s: does a loop in it never end?"),
+        ("{% for a in range(99999) %}{{ 'x' * 99 }}{% endfor %}", "writes more than 1,000,000 characters"),
+        ("{{ ('x' * 10 ** 10)[0] }}", "a text or list of more than 1,000,000"),
+        ("{{ (10 ** 10 * [0])[0] }}", "a text or list of more than 1,000,000"),
+        ("{{ 10 ** 10000 }}", "a number of more than 4096 bits"),
+    ],
+)
+@pytest.mark.parametrize("part", ["txt", "mjml"])
+def test_a_template_that_takes_too_much_is_stopped_and_named(
+    tmp_path: Path, costly: str, fault: str, part: str
+) -> None:
+    told = fault_of(tmp_path, **{{"txt": "text", "mjml": "html"}[part]: f"\n{PAGE.format(costly)}"})
+    assert told == f"cart-recovery/reminder.{part}, line 2: {fault}"
+
+
+def test_ordinary_sums_are_none_of_that(tmp_path: Path) -> None:
+    text = "{{ '-' * 40 }} {{ 2 ** 10 }} {{ item_count * 100 }} {{ 1.5 * 2 }} {{ [0] * 3 }}"
+    assert render_own(tmp_path, text=text).text == f"{'-' * 40} 1024 100 3.0 [0, 0, 0]\n"
+
+
+def test_a_subject_that_takes_too_much_is_stopped(tmp_path: Path) -> None:
+    assert "takes longer than 1 s" in fault_of(tmp_path, subject=NEVER_ENDING)
