@@ -9,6 +9,7 @@ from typing import Any
 
 from cartctl.domain.money import check_currency, parse_amount
 from cartctl.domain.times import NoOffsetError, parse_duration, parse_instant
+from cartctl.domain.variants import ENGLISH
 from cartctl.errors import ConfigurationError
 from cartctl.suggest import did_you_mean
 
@@ -51,6 +52,8 @@ class Sequence:
     steps: tuple[Step, ...]
     start_at: datetime | None = None
     """Carts abandoned before it are recorded, never written to."""
+    language: str = ENGLISH
+    """Of the texts whose file names do not say one."""
 
     def step(self, key: str) -> Step | None:
         return next((step for step in self.steps if step.key == key), None)
@@ -73,7 +76,7 @@ def parse_sequence(name: str, data: Mapping[str, Any], *, where: str) -> Sequenc
 
 
 def _sequence(name: str, data: Mapping[str, Any]) -> Sequence:
-    _check_keys(data, required=("trigger", "step"), optional=("stop_when", "start_at"))
+    _check_keys(data, required=("trigger", "step"), optional=("stop_when", "start_at", "language"))
     trigger = data["trigger"]
     if trigger not in TRIGGERS:
         raise ValueError(f'unknown trigger "{trigger}"{did_you_mean(str(trigger), TRIGGERS)}')
@@ -93,6 +96,7 @@ def _sequence(name: str, data: Mapping[str, Any]) -> Sequence:
         stop_when=frozenset(stop_when),
         steps=_steps(data["step"]),
         start_at=_start_at(data.get("start_at")),
+        language=_language(data.get("language", ENGLISH)),
     )
 
 
@@ -160,6 +164,12 @@ def _start_at(value: Any) -> datetime | None:
         raise ValueError(f"start_at: {error}: append one, such as Z or +01:00") from None
     except ValueError as error:
         raise ValueError(f"start_at: {error}") from None
+
+
+def _language(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch("[a-z]{2,3}", value):
+        raise ValueError('language is the code of one, such as "en" or "de"')
+    return value
 
 
 def _check_keys(table: Mapping[str, Any], *, required: tuple[str, ...], optional: tuple[str, ...]) -> None:

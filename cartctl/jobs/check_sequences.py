@@ -3,7 +3,7 @@
 A template that fails does so here, before a sequence runs, and not in a shopper's mail.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
@@ -53,7 +53,7 @@ def run(sequences: Mapping[str, Sequence], renderer: Renderer, *, coupons: Mappi
                 hints.append(
                     f"{where}: no [coupons] {step.coupon} is configured: without imported codes the step is skipped"
                 )
-            for name, facts in _samples(step, coupons):
+            for name, facts in _samples(step, coupons, renderer.locales(sequence, step)):
                 try:
                     mail = renderer.render(sequence, step, facts)
                 except TemplateError as error:
@@ -68,14 +68,16 @@ def run(sequences: Mapping[str, Sequence], renderer: Renderer, *, coupons: Mappi
     return Check(steps, rendered, named, tuple(dict.fromkeys(hints)))
 
 
-def _samples(step: Step, coupons: Mapping[str, str]) -> Iterator[tuple[str, MailFacts]]:
-    """Yield the sample carts with the step's code, and without one where it may be sent so."""
+def _samples(step: Step, coupons: Mapping[str, str], locales: Iterable[str]) -> Iterator[tuple[str, MailFacts]]:
+    """Yield the sample carts with the step's code, without one where it may be sent so, and all in each locale."""
     codes = [coupons.get(step.coupon, "SAMPLE10") if step.coupon else ""]
     if step.coupon and step.on_cooldown == "without":
         codes.append("")
     for code in codes:
         for name, facts in sample_carts(coupon=code).items():
-            yield (name if code == codes[0] else f"{name}, without a code"), facts
+            label = name if code == codes[0] else f"{name}, without a code"
+            yield label, facts
+            yield from ((f"{label}, in {locale}", replace(facts, locale=locale)) for locale in locales)
 
 
 def _speaks_of_a_code(renderer: Renderer, sequence: Sequence, step: Step, facts: MailFacts, mail: Rendered) -> bool:
@@ -109,7 +111,7 @@ def sample_carts(*, coupon: str) -> dict[str, MailFacts]:
     bare = Item(name="A thing without price, picture or variant")
     long = Item(name="Ünïcode <b>& markup</b> " * 12, unit_price=Decimal(1))
     return {
-        "usual": _facts("Anna", (mug, pictured), "EUR", "de_DE", coupon),
+        "usual": _facts("Anna", (mug, pictured), "EUR", "en_GB", coupon),
         "bare": replace(_facts("", (bare,), UNKNOWN_CURRENCY, "", coupon), shop_url=""),
         "forty lines": _facts("Bo", (mug,) * 40, "JPY", "ja_JP", coupon),
         "markup and length": _facts("<script>", (long,), "KWD", "ar_KW", coupon),

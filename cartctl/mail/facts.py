@@ -17,6 +17,9 @@ class MailFacts:
     currency: str
     total: Money
     locale: str
+    """The shopper's; which of a step's texts that means is decided when the mail is rendered."""
+    segment: str = ""
+    """Of a contact in a sequence that has segments."""
     brand: str
     shop_url: str
     postal_address: str

@@ -31,6 +31,7 @@ from cartctl.mail.bounds import check_product, cpu_limit, joined
 from cartctl.mail.facts import MailFacts, Rendered
 from cartctl.mail.links import VALID_FOR
 from cartctl.mail.mjml import Compiler, NotMjmlError, works_on_its_output
+from cartctl.mail.texts import SUBJECT, TextFiles, Texts
 
 SHOWN_ITEMS = 10
 """More lines than this are counted, not shown: a mail stays readable, and below the size at which Gmail clips it."""
@@ -43,9 +44,10 @@ class Renderer:
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = [str(folder) for folder in folders]
+        self._files = TextFiles(folders)
         self._compiler = Compiler()
         self._environment = _Environment(
-            loader=FileSystemLoader(self._folders),
+            loader=FileSystemLoader(self._folders, encoding="utf-8-sig"),
             undefined=StrictUndefined,
             autoescape=lambda name: bool(name and name.endswith(".mjml")),
             trim_blocks=True,
@@ -58,27 +60,39 @@ class Renderer:
 
     def render(self, sequence: MailSequence, step: Step, facts: MailFacts) -> Rendered:
         """Render one step. Raises TemplateError naming the template, the line and the fault."""
-        where = f"{sequence.name}/{step.key}"
+        texts = self._files.choose(sequence.name, step.key, facts.segment, facts.locale, sequence.language)
+        where = texts.where
         if self._costly[where] == COSTLY_TRIES:
             raise CostlyTemplateError(f"took too much {COSTLY_TRIES} times: this run tries no more", template=where)
         try:
             with cpu_limit():
-                return self._render(sequence, step, facts)
+                return self._render(texts, step, facts)
         except CostlyTemplateError as error:
             self._costly[where] += 1
             raise error if error.template else CostlyTemplateError(error.fault, template=f"{where}.mjml") from None
 
-    def _render(self, sequence: MailSequence, step: Step, facts: MailFacts) -> Rendered:
+    def locales(self, sequence: MailSequence, step: Step) -> tuple[str, ...]:
+        """Return the locales that a step has texts for beside those in the sequence's own language."""
+        return self._files.locales(sequence, step)
+
+    def _render(self, texts: Texts, step: Step, facts: MailFacts) -> Rendered:
         values = _values(step, facts)
-        where = f"{sequence.name}/{step.key}"
-        subject = self._fill(f"{where}: subject", lambda: self._subject(step.subject), values)
-        mjml, words = self._fill_mjml(where, values)
-        text = self._fill(f"{where}.txt", lambda: self._environment.get_template(f"{where}.txt"), values)
+        subject = "" if texts.has_subject else self._step_subject(texts, step, values)
+        mjml, words = self._fill_mjml(texts.where, values)
+        text = self._fill(f"{texts.where}.txt", lambda: self._environment.get_template(f"{texts.where}.txt"), values)
+        if texts.has_subject:
+            first, _, text = text.partition("\n")
+            subject = first.removeprefix(SUBJECT)
         try:
             html = self._compiler.html(mjml, words)
         except NotMjmlError as error:
-            raise TemplateError(f"not valid MJML: {error}", template=f"{where}.mjml") from None
+            raise TemplateError(f"not valid MJML: {error}", template=f"{texts.where}.mjml") from None
         return Rendered(" ".join(subject.split()), html, text.strip() + "\n")
+
+    def _step_subject(self, texts: Texts, step: Step, values: Mapping[str, Any]) -> str:
+        if texts.needs_subject:
+            raise TemplateError(f"has no subject: begin it with a line `{SUBJECT} …`", template=f"{texts.where}.txt")
+        return self._fill(f"{texts.where}: subject", lambda: self._subject(step.subject), values)
 
     def _fill_mjml(self, where: str, values: Mapping[str, Any]) -> tuple[str, list[str]]:
         """Fill in, with marks in the place of the words, unless a template would meet marks itself."""

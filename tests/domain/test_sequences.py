@@ -61,6 +61,7 @@ def test_what_is_left_out_has_its_default() -> None:
     sequence = parse(HEAD + STEP)
     assert sequence.stop_when == {"purchased", "unsubscribed"}
     assert sequence.start_at is None
+    assert sequence.language == "en"
     assert sequence.steps == (Step(key="reminder", after=timedelta(minutes=30), subject="Hello"),)
 
 
@@ -138,6 +139,7 @@ def test_what_is_left_out_has_its_default() -> None:
             HEAD + "start_at = 2026-12-01\n" + STEP,
             'start_at: "2026-12-01" has no offset from UTC: append one, such as Z or +01:00',
         ),
+        (HEAD + 'language = "German"\n' + STEP, 'language is the code of one, such as "en" or "de"'),
         (
             HEAD + 'start_at = "next week"\n' + STEP,
             'start_at: "next week" is no time (2026-11-22T10:30:00+01:00 is)',

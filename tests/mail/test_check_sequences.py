@@ -151,3 +151,30 @@ def test_a_template_that_fails_without_a_code_is_caught(shop: Shop, own: Path) -
     outcome = check(shop)
     assert outcome.exit_code == 1
     assert "'cupon' is undefined (sample cart: usual, without a code)" in outcome.err
+
+
+def test_each_language_is_rendered(shop: Shop, own: Path) -> None:
+    before = check(shop, "--json", ok=True).json["rendered"]
+    for ending in ("mjml", "txt"):
+        text = (resources.shipped_templates() / "cart-recovery" / f"reminder.{ending}").read_text(encoding="utf-8")
+        subject = "Subject: Uw winkelwagen\n\n" if ending == "txt" else ""
+        (own / f"reminder.nl.{ending}").write_text(subject + text, encoding="utf-8")
+    assert check(shop, "--json", ok=True).json["rendered"] == before + 5
+    with (own / "reminder.nl.txt").open("a", encoding="utf-8") as stream:
+        stream.write("{{ cupon }}")
+    outcome = check(shop)
+    assert outcome.exit_code == 1
+    assert "cart-recovery/reminder.nl.txt, line " in outcome.err
+    assert outcome.err.endswith("'cupon' is undefined (sample cart: usual, in nl)\n")
+
+
+def test_a_language_without_a_subject_is_refused(shop: Shop, own: Path) -> None:
+    for ending in ("mjml", "txt"):
+        text = (resources.shipped_templates() / "cart-recovery" / f"reminder.{ending}").read_text(encoding="utf-8")
+        (own / f"reminder.nl.{ending}").write_text(text, encoding="utf-8")
+    outcome = check(shop)
+    assert outcome.exit_code == 1
+    assert outcome.err == (
+        "cartctl: cart-recovery/reminder.nl.txt: has no subject: begin it with a line `Subject: …` "
+        "(sample cart: usual, in nl)\n"
+    )
