@@ -41,7 +41,7 @@ ONLY_IN = {
     "pandas": {"jobs/report.py"},
     "sendgrid": {"mail/sendgrid.py", "web/signatures.py"},
     "mjml": {"mail/mjml.py"},
-    "jinja2": {"mail/mjml.py", "mail/render.py", "web/pages.py"},
+    "jinja2": {"mail/expressions.py", "mail/mjml.py", "mail/render.py", "web/pages.py"},
     "babel": {"mail/render.py", "web/languages.py"},
     "itsdangerous": {"mail/links.py"},
     "idna": {"mail/message.py"},

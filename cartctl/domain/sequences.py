@@ -7,16 +7,26 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from cartctl.domain.attributes import Attribute, Check, parse_attributes, parse_checks
 from cartctl.domain.money import check_currency, parse_amount
+from cartctl.domain.segments import Segment, parse_segments
 from cartctl.domain.times import NoOffsetError, parse_duration, parse_instant
 from cartctl.domain.variants import ENGLISH
+from cartctl.domain.written import check_keys, check_texts, tables
 from cartctl.errors import ConfigurationError
 from cartctl.suggest import did_you_mean
 
 CART_ABANDONED = "cart-abandoned"
-TRIGGERS = (CART_ABANDONED,)
-STOPS = ("purchased", "unsubscribed")
+ENROLLED = "enrolled"
+TRIGGERS = (CART_ABANDONED, ENROLLED)
+PURCHASED, UNSUBSCRIBED, BOOKED = "purchased", "unsubscribed", "booked"
+STOPS = (PURCHASED, UNSUBSCRIBED, BOOKED)
+MUST_STOP = {CART_ABANDONED: (PURCHASED, UNSUBSCRIBED), ENROLLED: (UNSUBSCRIBED,)}
+"""By trigger: what always ends a sequence. It is the default too."""
+TRANSPORTS = ("outbox", "sendgrid", "resend", "smtp")
 ON_COOLDOWN = ("without", "skip")
+_OF_CARTS = ("start_at",)
+_OF_CONTACTS = ("attributes", "check", "segment")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,8 +35,10 @@ class Step:
 
     key: str
     after: timedelta
-    """From the moment the shopper went away."""
+    """From the moment the shopper went away, or the contact was enrolled."""
     subject: str
+    test_after: timedelta | None = None
+    """The same in a test; None: `after`, as many times faster as `time_scale` says."""
     min_gap: timedelta | None = None
     """Since the latest message to the same contact; None: the configured `sending.min_gap`."""
     coupon: str | None = None
@@ -37,7 +49,9 @@ class Step:
     """What who had a code lately gets: the step "without" one, or nothing ("skip")."""
 
     def faster(self, times: float) -> "Step":
-        """Return the step for tests, with its delays so many times as short."""
+        """Return the step for tests: as `test_after` says, without a gap; else with delays so many times as short."""
+        if self.test_after is not None:
+            return replace(self, after=self.test_after, min_gap=timedelta(0))
         gap = None if self.min_gap is None else self.min_gap / times
         return replace(self, after=self.after / times, min_gap=gap)
 
@@ -54,6 +68,14 @@ class Sequence:
     """Carts abandoned before it are recorded, never written to."""
     language: str = ENGLISH
     """Of the texts whose file names do not say one."""
+    transport: str = ""
+    """What carries its mails; "": the configured one."""
+    attributes: Mapping[str, Attribute] = field(default_factory=dict)
+    checks: tuple[Check, ...] = ()
+    segments: tuple[Segment, ...] = ()
+
+    def segment(self, key: str) -> Segment | None:
+        return next((segment for segment in self.segments if segment.key == key), None)
 
     def step(self, key: str) -> Step | None:
         return next((step for step in self.steps if step.key == key), None)
@@ -76,53 +98,75 @@ def parse_sequence(name: str, data: Mapping[str, Any], *, where: str) -> Sequenc
 
 
 def _sequence(name: str, data: Mapping[str, Any]) -> Sequence:
-    _check_keys(data, required=("trigger", "step"), optional=("stop_when", "start_at", "language"))
+    optional = ("stop_when", "transport", "language", *_OF_CARTS, *_OF_CONTACTS)
+    check_keys(data, required=("trigger", "step"), optional=optional)
     trigger = data["trigger"]
     if trigger not in TRIGGERS:
         raise ValueError(f'unknown trigger "{trigger}"{did_you_mean(str(trigger), TRIGGERS)}')
-    stop_when = data.get("stop_when", list(STOPS))
+    for key in _OF_CONTACTS if trigger == CART_ABANDONED else _OF_CARTS:
+        if key in data:
+            other = ENROLLED if trigger == CART_ABANDONED else CART_ABANDONED
+            raise ValueError(f'"{key}" belongs to sequences with trigger = "{other}"')
+    transport = data.get("transport", "")
+    if transport and transport not in TRANSPORTS:
+        raise ValueError(f'transport: unknown "{transport}"{did_you_mean(str(transport), TRANSPORTS)}')
+    return Sequence(
+        name=name,
+        trigger=trigger,
+        stop_when=_stop_when(data.get("stop_when", list(MUST_STOP[trigger])), trigger),
+        steps=_steps(data["step"], trigger),
+        start_at=_start_at(data.get("start_at")),
+        language=_language(data.get("language", ENGLISH)),
+        transport=transport,
+        attributes=parse_attributes(data.get("attributes", {})),
+        checks=parse_checks(data["check"]) if "check" in data else (),
+        segments=parse_segments(data["segment"]) if "segment" in data else (),
+    )
+
+
+def _stop_when(stop_when: Any, trigger: str) -> frozenset[str]:
     if not isinstance(stop_when, list) or not all(isinstance(stop, str) for stop in stop_when):
         raise ValueError('stop_when is a list of words, such as ["purchased", "unsubscribed"]')
     for stop in stop_when:
         if stop not in STOPS:
             raise ValueError(f'stop_when: unknown "{stop}"{did_you_mean(stop, STOPS)}')
-    if missing := set(STOPS) - set(stop_when):
-        raise ValueError(
-            f"stop_when must contain {', '.join(sorted(missing))}: no cart mail goes to a buyer or against a will"
-        )
-    return Sequence(
-        name=name,
-        trigger=trigger,
-        stop_when=frozenset(stop_when),
-        steps=_steps(data["step"]),
-        start_at=_start_at(data.get("start_at")),
-        language=_language(data.get("language", ENGLISH)),
-    )
+    if missing := set(MUST_STOP[trigger]) - set(stop_when):
+        whose = "cart mail goes to a buyer or" if trigger == CART_ABANDONED else "mail goes"
+        raise ValueError(f"stop_when must contain {', '.join(sorted(missing))}: no {whose} against a will")
+    return frozenset(stop_when)
 
 
-def _steps(tables: Any) -> tuple[Step, ...]:
-    if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
-        raise ValueError("a sequence needs at least one [[step]]")
+def _steps(data: Any, trigger: str) -> tuple[Step, ...]:
     steps: list[Step] = []
-    for number, table in enumerate(tables, start=1):
+    for number, table in enumerate(tables(data, "[[step]]"), start=1):
         label = f'step "{table["key"]}"' if isinstance(table.get("key"), str) else f"step {number}"
         try:
             step = _step(table)
+            if trigger != CART_ABANDONED and step.min_total:
+                raise ValueError(f'"min_total" belongs to sequences with trigger = "{CART_ABANDONED}"')
             if any(step.key == other.key for other in steps):
                 raise ValueError("this key stands twice")
-            if steps and step.after < steps[-1].after:
-                raise ValueError(f'"after" is earlier than that of step "{steps[-1].key}" before it')
+            if steps:
+                _check_order(step, steps[-1])
         except ValueError as error:
             raise ValueError(f"{label}: {error}") from None
         steps.append(step)
     return tuple(steps)
 
 
+def _check_order(step: Step, before: Step) -> None:
+    if step.after < before.after:
+        raise ValueError(f'"after" is earlier than that of step "{before.key}" before it')
+    if (step.test_after is None) != (before.test_after is None):
+        raise ValueError('"test_after" belongs to every step of a sequence or to none')
+    if step.test_after is not None and before.test_after is not None and step.test_after < before.test_after:
+        raise ValueError(f'"test_after" is earlier than that of step "{before.key}" before it')
+
+
 def _step(table: Mapping[str, Any]) -> Step:
-    _check_keys(table, required=("key", "after", "subject"), optional=("min_gap", "coupon", "min_total", "on_cooldown"))
-    for name in ("key", "after", "subject", "min_gap", "coupon", "on_cooldown"):
-        if name in table and not (isinstance(table[name], str) and table[name].strip()):
-            raise ValueError(f'"{name}" is a text that is not empty')
+    optional = ("test_after", "min_gap", "coupon", "min_total", "on_cooldown")
+    check_keys(table, required=("key", "after", "subject"), optional=optional)
+    check_texts(table, ("key", "after", "test_after", "subject", "min_gap", "coupon", "on_cooldown"))
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,59}", table["key"]):
         raise ValueError("a key is made of a-z, 0-9, - and _, 60 at most")
     on_cooldown = table.get("on_cooldown", ON_COOLDOWN[0])
@@ -132,6 +176,7 @@ def _step(table: Mapping[str, Any]) -> Step:
         key=table["key"],
         after=_duration(table, "after"),
         subject=table["subject"],
+        test_after=_duration(table, "test_after") if "test_after" in table else None,
         min_gap=_duration(table, "min_gap") if "min_gap" in table else None,
         coupon=table.get("coupon"),
         min_total=_min_total(table.get("min_total", {})),
@@ -170,13 +215,3 @@ def _language(value: Any) -> str:
     if not isinstance(value, str) or not re.fullmatch("[a-z]{2,3}", value):
         raise ValueError('language is the code of one, such as "en" or "de"')
     return value
-
-
-def _check_keys(table: Mapping[str, Any], *, required: tuple[str, ...], optional: tuple[str, ...]) -> None:
-    known = required + optional
-    for key in table:
-        if key not in known:
-            raise ValueError(f'unknown key "{key}"{did_you_mean(key, known)}')
-    for key in required:
-        if key not in table:
-            raise ValueError(f'"{key}" is missing')

@@ -73,7 +73,7 @@ def test_what_is_left_out_has_its_default() -> None:
             HEAD + STEP + "delay = 3\n",
             (
                 'step "reminder": unknown key "delay" '
-                "(known: after, coupon, key, min_gap, min_total, on_cooldown, subject)"
+                "(known: after, coupon, key, min_gap, min_total, on_cooldown, subject, test_after)"
             ),
         ),
         ("triger = 1\n" + HEAD + STEP, 'unknown key "triger" (did you mean "trigger"?)'),
@@ -117,7 +117,11 @@ def test_what_is_left_out_has_its_default() -> None:
             'trigger = "cart-abandonned"\n' + STEP,
             'unknown trigger "cart-abandonned" (did you mean "cart-abandoned"?)',
         ),
-        ('trigger = "purchase"\n' + STEP, 'unknown trigger "purchase" (known: cart-abandoned)'),
+        (
+            HEAD + "[attributes.red]\ntype = 'integer'\n" + STEP,
+            '"attributes" belongs to sequences with trigger = "enrolled"',
+        ),
+        ('trigger = "purchase"\n' + STEP, 'unknown trigger "purchase" (known: cart-abandoned, enrolled)'),
         (HEAD + 'stop_when = ["purchase"]\n' + STEP, 'stop_when: unknown "purchase" (did you mean "purchased"?)'),
         (
             HEAD + 'stop_when = "purchased"\n' + STEP,
