@@ -249,7 +249,14 @@ def sender(loaded: Loaded) -> Any:
 
 
 def secret_keys(loaded: Loaded, database: Database, now: datetime) -> tuple[tuple[str, ...], bytes]:
-    """Return the keys that sign links (the first signs, all verify) and the one that addresses are hashed with."""
+    """Return the keys that sign links (the first signs, all verify) and the one that addresses are hashed with.
+
+    Only the first use of a database waits for its turn to write.
+    """
+    with database.read() as connection:
+        hashed_with, signed_with = (keys.known(connection, name) for name in (keys.HASHING, keys.SIGNING))
+    if hashed_with and (loaded.secret_keys or signed_with):
+        return loaded.secret_keys or (str(signed_with),), hashed_with.encode()
     with database.write() as connection:
         hashing = keys.key(connection, keys.HASHING, now=now).encode()
         signing = loaded.secret_keys or (keys.key(connection, keys.SIGNING, now=now),)

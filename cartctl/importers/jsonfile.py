@@ -6,6 +6,7 @@ other. Of a file of rejected records the reasons are left out: what stands in `r
 """
 
 import io
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from cartctl.importers.rejects import REASONS, RECORD
 _LOOK_AHEAD = 1000
 """Records among which one must be readable, for a format to be recognised by."""
 _NUL = re.compile(rb"(?<!\\)(?:\\\\)*\\u0000")
+_HALF = re.compile(rb"\\u[dD][89a-fA-F]")
 _DECODER = msgspec.json.Decoder(float_hook=Decimal)
 _NODE = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -133,10 +135,30 @@ def loads(text: str | bytes) -> Any:
     try:
         value = _DECODER.decode(raw)
     except (ValueError, ArithmeticError) as error:  # Decimal refuses 1E-99999999999999999999
+        if isinstance(error, msgspec.DecodeError) and _HALF.search(raw) and _is_json(raw):
+            raise ValueError(r"holds half a character (such as \ud800)") from None
         raise ValueError(f"is no JSON: {_plain(error)}") from None
     if b"\\u0000" in raw and _NUL.search(raw):
         raise ValueError(r"holds a NUL character (\u0000)")
     return value
+
+
+def loads_loosely(raw: bytes) -> Any:
+    """Decode JSON whose texts may be none: a NUL, half a surrogate pair. Raises ValueError for what is no JSON."""
+    if jsontext.depth(raw) > jsontext.DEPTH_LIMIT:
+        raise ValueError(f"is nested deeper than {jsontext.DEPTH_LIMIT} levels")
+    try:
+        return json.loads(raw)
+    except ValueError:
+        raise ValueError("is no JSON") from None
+
+
+def _is_json(raw: bytes) -> bool:
+    try:
+        loads_loosely(raw)
+    except ValueError:
+        return False
+    return True
 
 
 def _object(raw: bytes) -> tuple[Mapping[str, Any], bytes]:

@@ -18,7 +18,7 @@ from cartctl.domain.carts import CartSnapshot, OrderRecord
 from cartctl.errors import InputFileError
 from cartctl.importers import native_json, shopify_checkouts_json, shopify_orders_json, tiktok
 from cartctl.importers.format import JsonFormat
-from cartctl.importers.jsonfile import JsonFile
+from cartctl.importers.jsonfile import JsonFile, loads, loads_loosely
 from cartctl.importers.mail_events import Event
 from cartctl.importers.records import (
     CartLine,
@@ -76,13 +76,22 @@ class Reading:
 
 
 def read(body: Body, contexts: Contexts) -> Reading:
-    """Read one body. Raises InputFileError where it is no JSON at all, or of a feed that is not known."""
+    """Read one body. Raises InputFileError where it is no JSON at all, or of a feed that is not known.
+
+    JSON that holds a NUL or half a character is an error of that record alone.
+    """
     if body.feed not in FORMATS and body.feed not in EVENTS:
         raise InputFileError(f"no feed is called {body.feed}")
     # A list stands for several records, anything else for one, whatever wraps arrays inside it.
     is_list = body.raw.lstrip()[:1] == b"["
     text = body.raw if is_list else body.raw.replace(b"\n", b" ")
-    source = JsonFile(Path(f"{body.feed}.{'json' if is_list else 'jsonl'}"), io.BufferedReader(io.BytesIO(text)))
+    path = Path(f"{body.feed}.{'json' if is_list else 'jsonl'}")
+    try:
+        source = JsonFile(path, io.BufferedReader(io.BytesIO(text)))
+    except InputFileError:
+        if fault := _unfit(body.raw):
+            return Reading(body, errors=(RowError(body.id, "", fault, (body.raw.decode("utf-8", "replace"),)),))
+        raise
     lines: Iterable[Any]
     if body.feed in EVENTS:
         lines = EVENTS[body.feed].read(source)
@@ -98,6 +107,19 @@ def read(body: Body, contexts: Contexts) -> Reading:
         tuple(found[Event]),
         tuple(found[RowError]),
     )
+
+
+def _unfit(raw: bytes) -> str:
+    """Say what keeps a text that is JSON from being read; "" where it is none, or nothing does."""
+    try:
+        loads_loosely(raw)
+    except ValueError:
+        return ""
+    try:
+        loads(raw)
+    except ValueError as error:
+        return str(error)
+    return ""
 
 
 def apply(connection: Connection, readings: Sequence[Reading], *, rules: Rules, now: datetime) -> dict[int, RowError]:

@@ -1,7 +1,8 @@
 """What becomes of a body when it is posted: applied at once, kept for the next run, or refused.
 
-1. Orders and events take effect at once, each body in a transaction of its own: whoever bought or refused gets no more.
-2. Carts wait in the intake, all that came together in one transaction: nothing is due before a run has seen them.
+1. Orders, events and carts whose shopper refuses mail take effect at once, each body in a transaction of its own:
+   whoever bought or refused gets no more.
+2. Other carts wait in the intake, all that came together in one transaction: nothing is due before a run has seen them.
 3. What cannot be read waits there, too: the next run puts it to the rejects, with the reason. A shop's own body
    (`track`) is refused instead: whoever posts it can mend it.
 """
@@ -13,8 +14,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from cartctl.domain.carts import Consent
 from cartctl.errors import DatabaseError, InputFileError
-from cartctl.importers.jsonfile import loads
+from cartctl.importers.jsonfile import loads, loads_loosely
 from cartctl.jobs.posted import TRACK, Body, Contexts, Reading, apply, read
 from cartctl.jobs.rules import Rules
 from cartctl.store import intake
@@ -40,25 +42,38 @@ def run(
     """Take in bodies; say of each what became of it. Whatever is said is on disk."""
     taken: dict[int, Taken] = {}
     waiting: list[tuple[Body, bytes]] = []
+    is_away = False
     for place, body in enumerate(bodies):
+        if is_away:  # each further try would keep the others waiting
+            taken[place] = Taken("away")
+            continue
         reading = _read(body, contexts, now)
         taken[place] = _judged(database, reading, rules=rules, now=now)
+        is_away = taken[place].outcome == "away"
         if taken[place].outcome == "waits" and isinstance(reading, Reading):
             is_list = bool(reading.errors) and not (reading.carts or reading.orders or reading.events)
             waiting += [(body, raw) for raw in (_unread(reading) if is_list else [reading.body.raw])]
+    if waiting and (is_away or not _kept(database, waiting, now)):
+        taken |= {place: Taken("away") for place, one in taken.items() if one.outcome == "waits"}
+    return [taken[place] for place in range(len(bodies))]
+
+
+def _kept(database: EngineDatabase, waiting: Sequence[tuple[Body, bytes]], now: datetime) -> bool:
     try:
         with database.write() as connection:
             intake.keep(connection, list(_rows(waiting, now)))
     except DatabaseError:
-        taken |= {place: Taken("away") for place, one in taken.items() if one.outcome == "waits"}
-    return [taken[place] for place in range(len(bodies))]
+        return False
+    return True
 
 
 def _read(body: Body, contexts: Contexts, now: datetime) -> Reading | str:
     """Read a body; what is no JSON at all is refused with the reason, for no importer could make anything of it."""
     try:
-        value = loads(body.raw)
-        return read(replace(body, raw=_timed(value, now)) if body.feed == TRACK else body, contexts)
+        if body.feed == TRACK:
+            return read(replace(body, raw=_timed(loads(body.raw), now)), contexts)
+        loads_loosely(body.raw)
+        return read(body, contexts)
     except (ValueError, InputFileError) as error:
         return f"the body {error}" if isinstance(error, ValueError) else "the body is no JSON object"
 
@@ -88,7 +103,8 @@ def _judged(database: EngineDatabase, reading: Reading | str, *, rules: Rules, n
         return Taken("refused", reason=_complaint(reading))
     if reading.body.feed == TRACK and any(line.cart and line.cart.updated_at > now + _AHEAD for line in reading.carts):
         return Taken("refused", reason="updated_at: it lies in the future: is the shop's clock right?")
-    if reading.orders or reading.events:
+    refuses = any(line.cart and line.cart.consent is Consent.REFUSED for line in reading.carts)
+    if reading.orders or reading.events or refuses:
         return _apply(database, reading, rules=rules, now=now)
     return Taken("waits" if reading.carts or reading.errors else "nothing")
 

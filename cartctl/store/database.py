@@ -143,11 +143,15 @@ def open_database(url: str, *, create: bool = True, rehearsal_since: datetime | 
     return database
 
 
-def connect(url: str) -> Engine:
-    """Build the engine for a database URL, without looking at what the database holds."""
+def connect(url: str, *, busy_seconds: float | None = None) -> Engine:
+    """Build the engine for a database URL, without looking at what the database holds.
+
+    `busy_seconds`: how long a writer waits for another one, else `BUSY_SECONDS`, and on PostgreSQL for ever.
+    """
     parsed = _parse(url)
+    build = _sqlite if parsed.get_backend_name() == "sqlite" else _postgresql
     try:
-        engine = _sqlite(parsed) if parsed.get_backend_name() == "sqlite" else _postgresql(parsed)
+        engine = build(parsed, busy_seconds)
     except ModuleNotFoundError as error:
         raise ConfigurationError(
             f"the database needs the Python package {error.name}: pip install 'cartctl[postgres]'"
@@ -178,13 +182,22 @@ def _unreadable_url() -> ConfigurationError:
     )
 
 
-def _postgresql(url: URL) -> Engine:
-    return create_engine(url, pool_pre_ping=True, hide_parameters=True)
+def _postgresql(url: URL, busy_seconds: float | None) -> Engine:
+    engine = create_engine(url, pool_pre_ping=True, hide_parameters=True)
+    if busy_seconds is not None:
+
+        @event.listens_for(engine, "connect")
+        def configure(connection: Any, _record: object) -> None:
+            connection.execute(f"SET lock_timeout = {int(busy_seconds * 1000)}")
+            connection.commit()
+
+    return engine
 
 
-def _sqlite(url: URL) -> Engine:
+def _sqlite(url: URL, busy_seconds: float | None) -> Engine:
     """`?timeout=5` in the URL says how many seconds to wait for another writer."""
-    busy_seconds = float(str(url.query.get("timeout", BUSY_SECONDS)))
+    if busy_seconds is None:
+        busy_seconds = float(str(url.query.get("timeout", BUSY_SECONDS)))
     options = {"timeout": busy_seconds, "check_same_thread": False}
     engine = create_engine(url, connect_args=options, hide_parameters=True)
 

@@ -30,7 +30,7 @@ async def _report(
 ) -> JSONResponse:
     service: Service = request.app.state.service
     if not service.keys.report:
-        return posts.not_set_up("web.report_key")
+        return posts.not_set_up(service, request, "web.report_key")
     if not signatures.is_among(signatures.bearer(request.headers.get("authorization", "")), service.keys.report):
         return posts.unknown(service, request, "the key in Authorization: Bearer is not the report's")
     if wait := service.per_key.wait("report"):

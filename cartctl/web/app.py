@@ -15,6 +15,7 @@ from fastapi import FastAPI, Request
 from starlette.exceptions import HTTPException
 from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cartctl import __version__, config, wiring
@@ -28,7 +29,7 @@ from cartctl.web.security import Guard
 from cartctl.web.service import Service, open_service
 from cartctl.web.signatures import keys_of
 
-_UNCOUNTED = ("/u/", "/api/cart/track", "/api/cart/webhook/", "/api/webhook/")
+_UNCOUNTED = frozenset(route.path for route in posts.router.routes if isinstance(route, Route))
 
 
 def create_app(
@@ -49,9 +50,11 @@ def create_app(
 
     keys = keys_of(settings, wiring.tiktok_app(settings))
 
+    strangers = Allowance(settings.web.rate_limit, monotonic)
+
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        app.state.service = service = open_service(loaded, pages, keys, clock, monotonic)
+        app.state.service = service = open_service(loaded, pages, keys, strangers, clock, monotonic)
         try:
             yield
         finally:
@@ -70,7 +73,7 @@ def create_app(
     app.add_middleware(StraightToTheCart, service=lambda: app.state.service)
     app.add_middleware(
         Throttle,
-        allowance=Allowance(settings.web.rate_limit, monotonic),
+        allowance=strangers,
         clients=Clients(settings.web.trusted_proxies, settings.web.scanners),
         pages=pages,
     )
@@ -129,18 +132,24 @@ class Throttle:
     """Holds each address to its requests a minute.
 
     A one-click unsubscription is not counted: a mail provider posts those of all its customers from few addresses, and
-    none may be lost. Each is signed, and each link has an allowance of its own. Nor is what shops and providers post:
-    it has a key or a signature, each with an allowance, and whoever has none of them is counted where that shows.
+    none may be lost. Nor is what shops and providers post: it has a key or a signature, each with an allowance. A link,
+    key or signature that is none is counted where that shows.
     """
 
     def __init__(self, app: ASGIApp, allowance: Allowance, clients: Clients, pages: Pages) -> None:
         self._app, self._allowance, self._clients, self._pages = app, allowance, clients, pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        counts = scope["type"] == "http" and not (scope["method"] == "POST" and scope["path"].startswith(_UNCOUNTED))
+        counts = scope["type"] == "http" and not (scope["method"] == "POST" and _shows_later(scope["path"]))
         wait = self._allowance.wait(allowance_key(self._clients.address(scope))) if counts else 0
         answer = self._pages.too_many(Request(scope), wait) if wait else self._app
         await answer(scope, receive, send)
+
+
+def _shows_later(path: str) -> bool:
+    """Say whether a route looks at whose post it is."""
+    prefix, _, token = path.rpartition("/")
+    return path in _UNCOUNTED or (prefix == "/u" and bool(token))
 
 
 def _page(make: Callable[[Request], Response]) -> ASGIApp:

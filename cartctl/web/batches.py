@@ -6,6 +6,7 @@ wait for the disk.
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Sequence
 from queue import Empty, SimpleQueue
 from typing import Generic, TypeVar
@@ -18,8 +19,9 @@ LARGEST = 256
 class Batches(Generic[_In, _Out]):
     """Hands items to `work`, which answers each of them, in one thread."""
 
-    def __init__(self, name: str, work: Callable[[Sequence[_In]], Sequence[_Out]]) -> None:
-        self._work = work
+    def __init__(self, name: str, work: Callable[[Sequence[_In]], Sequence[_Out]], *, largest: int = LARGEST) -> None:
+        self._work, self._largest = work, largest
+        self._begun_at: float | None = None
         self._queue: SimpleQueue[tuple[_In, asyncio.Future[_Out]] | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name=f"cartctl-{name}", daemon=True)
         self._thread.start()
@@ -30,6 +32,11 @@ class Batches(Generic[_In, _Out]):
         self._queue.put((item, future))
         return future
 
+    def is_behind(self, seconds: float) -> bool:
+        """Say whether what is under way has taken longer than this: then nobody should wait for it."""
+        begun_at = self._begun_at
+        return begun_at is not None and time.monotonic() - begun_at > seconds
+
     def close(self) -> None:
         """Do what was asked so far, then end."""
         self._queue.put(None)
@@ -39,7 +46,7 @@ class Batches(Generic[_In, _Out]):
         closing = False
         while not closing:
             asked = [self._queue.get()]
-            while len(asked) < LARGEST:
+            while len(asked) < self._largest:
                 try:
                     asked.append(self._queue.get_nowait())
                 except Empty:
@@ -50,10 +57,12 @@ class Batches(Generic[_In, _Out]):
 
     def _answer(self, batch: "list[tuple[_In, asyncio.Future[_Out]]]") -> None:
         results: Sequence[_Out] | Exception
+        self._begun_at = time.monotonic()
         try:
             results = self._work([item for item, _ in batch])
         except Exception as error:  # noqa: BLE001 - whoever asked is told, and decides
             results = error
+        self._begun_at = None
         loop = batch[0][1].get_loop()
         if not loop.is_closed():
             loop.call_soon_threadsafe(_deliver, [future for _, future in batch], results)
@@ -65,5 +74,6 @@ def _deliver(futures: "list[asyncio.Future[_Out]]", results: Sequence[_Out] | Ex
             continue
         if isinstance(results, Exception):
             future.set_exception(results)
+            future.exception()  # whoever has stopped waiting is nobody to complain of
         else:
             future.set_result(results[place])

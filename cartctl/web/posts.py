@@ -15,7 +15,6 @@ from starlette.responses import JSONResponse
 from cartctl.importers import jsonfile, tiktok_signature
 from cartctl.jobs.posted import SHOPIFY_CHECKOUTS, SHOPIFY_ORDERS, TIKTOK, TRACK, Body
 from cartctl.web import signatures
-from cartctl.web.limits import allowance_key
 from cartctl.web.service import Service
 
 router = APIRouter()
@@ -40,7 +39,7 @@ async def track(request: Request) -> JSONResponse:
     """Take a shop's cart as it is now: the fields of cartctl's own carts as JSON."""
     service = _service(request)
     if not service.keys.track:
-        return not_set_up("stores.NAME.api_key")
+        return not_set_up(service, request, "stores.NAME.api_key")
     store = signatures.store_of(signatures.bearer(request.headers.get("authorization", "")), service.keys.track)
     if store is None:
         return unknown(service, request, "the key in Authorization: Bearer is none of a store's")
@@ -56,7 +55,7 @@ async def tiktok(request: Request) -> JSONResponse:
     service = _service(request)
     app = service.keys.tiktok
     if app is None:
-        return not_set_up("tiktok.app_key and tiktok.app_secret")
+        return not_set_up(service, request, "tiktok.app_key and tiktok.app_secret")
     headers = {name: request.headers[name] for name in _TIKTOK_HEADERS if name in request.headers}
     body = await request.body()
     if fault := tiktok_signature.fault(app, headers, body):
@@ -65,8 +64,7 @@ async def tiktok(request: Request) -> JSONResponse:
     if not signatures.is_fresh_tiktok(posted_at, service.clock(), tiktok_signature.TOLERANCE):
         return unknown(service, request, f"header {tiktok_signature.TIME_HEADER}: too old, or a clock is wrong")
     try:
-        text = body.decode()
-        record = jsonfile.loads(text)
+        text, record = body.decode(), jsonfile.loads_loosely(body)
     except ValueError:
         return answer(422, error="the body is no JSON")
     store = _tiktok_store(service, record)
@@ -93,7 +91,7 @@ async def shopify(request: Request) -> JSONResponse:
     service = _service(request)
     keys = service.keys
     if not keys.shopify:
-        return not_set_up("stores.NAME.shopify_secret")
+        return not_set_up(service, request, "stores.NAME.shopify_secret")
     signature = request.headers.get("x-shopify-hmac-sha256", "")
     if not signature:
         return unknown(service, request, "header X-Shopify-Hmac-Sha256 is missing")
@@ -115,7 +113,7 @@ async def sendgrid(request: Request) -> JSONResponse:
     """Take what SendGrid's signed event webhook posts."""
     service = _service(request)
     if not service.keys.sendgrid:
-        return not_set_up("sendgrid.webhook_key")
+        return not_set_up(service, request, "sendgrid.webhook_key")
     signature, timestamp = (
         request.headers.get(f"x-twilio-email-event-webhook-{name}", "") for name in ("signature", "timestamp")
     )
@@ -132,7 +130,7 @@ async def resend(request: Request) -> JSONResponse:
     """Take what Resend's webhook posts, signed by Svix."""
     service = _service(request)
     if not service.keys.resend:
-        return not_set_up("resend.webhook_secret")
+        return not_set_up(service, request, "resend.webhook_secret")
     if "svix-signature" not in request.headers:
         return unknown(service, request, "header svix-signature is missing")
     body = await request.body()
@@ -161,7 +159,7 @@ def _service(request: Request) -> Service:
 
 def unknown(service: Service, request: Request, error: str) -> JSONResponse:
     """Refuse somebody unknown. Whoever tries many keys is answered 429: so many guesses a minute, and no more."""
-    if wait := service.strangers.wait(allowance_key(service.clients.address(request.scope))):
+    if wait := service.wait_of_stranger(request):
         return too_many(wait)
     return answer(401, {"WWW-Authenticate": "Bearer"}, error=error)
 
@@ -170,7 +168,9 @@ def too_many(wait: float) -> JSONResponse:
     return answer(429, {"Retry-After": str(int(wait) + 1)}, error="too many requests")
 
 
-def not_set_up(key: str) -> JSONResponse:
+def not_set_up(service: Service, request: Request, key: str) -> JSONResponse:
+    if wait := service.wait_of_stranger(request):
+        return too_many(wait)
     return answer(404, error=f"not set up here: {key}")
 
 

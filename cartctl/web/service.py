@@ -3,8 +3,8 @@
 import asyncio
 import logging
 import sys
-import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -18,26 +18,39 @@ from cartctl import wiring
 from cartctl.config import Loaded
 from cartctl.domain import scanners
 from cartctl.domain.scanners import Follower
-from cartctl.errors import DatabaseBusyError, DatabaseError
+from cartctl.errors import DatabaseError, SchemaError
 from cartctl.jobs import take_in
 from cartctl.jobs.posted import Body
 from cartctl.jobs.rules import Clock, Rules
 from cartctl.jobs.take_in import Taken
+from cartctl.jobs.unsubscribe import Standing
 from cartctl.mail.links import Links
-from cartctl.store import visits
-from cartctl.store.database import EngineDatabase, open_database
-from cartctl.store.visits import PROBE, Visit
+from cartctl.store import schema, visits
+from cartctl.store.database import EngineDatabase, connect, open_database
+from cartctl.store.visits import CLICK, PROBE, Visit
 from cartctl.web.batches import Batches
-from cartctl.web.limits import PER_MESSAGE, Allowance, Clients, Monotonic
+from cartctl.web.keeping import Persistence
+from cartctl.web.limits import PER_MESSAGE, Allowance, Clients, Monotonic, allowance_key
 from cartctl.web.pages import Pages
 from cartctl.web.reports import Reports
 from cartctl.web.signatures import Keys
 
 log = logging.getLogger("cartctl.web")
-PATIENCE_SECONDS = 2.0
+TRY_SECONDS = 2.0
+"""How long one try to write waits for another writer."""
+CLICK_SECONDS = 0.5
 """How long a shopper waits for a click to be on disk. Where an import holds the database, the click follows later."""
-_TRIES = 30
+CHECK_SECONDS = 3.0
+"""How long a load balancer waits for the database."""
 _T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What a shopper wants of the mails, by a link of the message `message_id`. `apply` raises DatabaseError."""
+
+    message_id: int
+    apply: Callable[[], Standing]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,23 +68,44 @@ class Service:
     per_message: Allowance
     reader: Batches[int, Row[Any] | None]
     writer: Batches[Visit, bool]
+    changer: Batches[Change, Standing | None]
+    checker: Batches[None, str]
+    persistence: Persistence
     keys: Keys
     taker: Batches[Body, Taken]
     per_key: Allowance
     strangers: Allowance
-    """How many wrong keys one address may try."""
+    """How much one address may ask that has no key, or a wrong one."""
     reports: Reports
 
     def close(self) -> None:
         """Write down what is still waiting, then let go of the database."""
-        self.taker.close()
-        self.reader.close()
-        self.writer.close()
+        self.persistence.stop()
+        for each in (self.taker, self.changer, self.writer, self.reader, self.checker):
+            each.close()
+        self.persistence.report()
         self.database.close()
 
     async def keep(self, visit: Visit) -> None:
-        """Write a visit down; return when it is on disk, or when the shopper has waited long enough."""
-        await asyncio.wait([self.writer.ask(visit)], timeout=PATIENCE_SECONDS)
+        """Write a visit down. A click is on disk when this returns, or the shopper has waited long enough."""
+        asked = self.writer.ask(visit)
+        if visit.kind == CLICK and not self.writer.is_behind(CLICK_SECONDS):
+            await asyncio.wait([asked], timeout=CLICK_SECONDS)
+
+    async def change(self, change: Change) -> Standing | None:
+        """Let a change of the subscription take effect; None where it is not on disk in time.
+
+        It stays in its place in the queue then, and is done as soon as the database takes it.
+        """
+        asked = self.changer.ask(change)
+        done, _ = await asyncio.wait([asked], timeout=self.persistence.answer_seconds)
+        return asked.result() if done else None
+
+    async def problem(self) -> str:
+        """Return "database", "schema" or nothing; what exactly is wrong `cartctl db status` tells the operator."""
+        asked = self.checker.ask(None)
+        done, _ = await asyncio.wait([asked], timeout=CHECK_SECONDS)
+        return asked.result() if done else "database"
 
     async def read(self, ask: Callable[[Connection], _T]) -> _T:
         """Ask the database in a thread, so that no other request waits."""
@@ -81,6 +115,12 @@ class Service:
                 return ask(connection)
 
         return await asyncio.to_thread(run)
+
+    def wait_of_stranger(self, request: Request) -> float:
+        """Count a post without a right link, key or signature; return the seconds to wait, 0 where none."""
+        if request.method != "POST":  # it was counted when it came
+            return 0.0
+        return self.strangers.wait(allowance_key(self.clients.address(request.scope)))
 
     def visit(self, request: Request, message_id: int, kind: str, sent_at: datetime | None, *, at: datetime) -> Visit:
         """Judge a visit at `at`. HEAD is a probe, whatever `kind` a GET would be."""
@@ -101,12 +141,16 @@ class Service:
         )
 
 
-def open_service(loaded: Loaded, pages: Pages, keys: Keys, clock: Clock, monotonic: Monotonic) -> Service:
+def open_service(
+    loaded: Loaded, pages: Pages, keys: Keys, strangers: Allowance, clock: Clock, monotonic: Monotonic
+) -> Service:
     """Open the database and start the threads. Raises CartctlError."""
     # Else a thread with a click to write waits 5 ms for the interpreter, again and again.
     sys.setswitchinterval(wiring.SWITCH_SECONDS)
-    database = open_database(loaded.database_url)
-    signing, hashing = wiring.secret_keys(loaded, database, clock())
+    with closing(open_database(loaded.database_url)) as database:
+        signing, hashing = wiring.secret_keys(loaded, database, clock())
+    database = EngineDatabase(connect(loaded.database_url, busy_seconds=TRY_SECONDS))
+    persistence = Persistence()
     settings = loaded.settings
     rules = wiring.rules(loaded)
     contexts = partial(wiring.endpoint_context, settings)
@@ -121,11 +165,14 @@ def open_service(loaded: Loaded, pages: Pages, keys: Keys, clock: Clock, monoton
         clock=clock,
         per_message=Allowance(PER_MESSAGE, monotonic),
         reader=Batches("reader", lambda ids: _read(database, ids)),
-        writer=Batches("writer", lambda kept: _write(database, kept)),
+        writer=Batches("writer", lambda kept: _write(database, kept, persistence)),
+        changer=Batches("changer", lambda changes: [_change(one, persistence) for one in changes], largest=1),
+        checker=Batches("checker", lambda asked: [_check(database)] * len(asked)),
+        persistence=persistence,
         keys=keys,
         taker=Batches("taker", lambda of: take_in.run(database, of, contexts=contexts, rules=rules, now=clock())),
         per_key=Allowance(settings.web.rate_limit_per_key, monotonic),
-        strangers=Allowance(settings.web.rate_limit, monotonic),
+        strangers=strangers,
         reports=Reports(database, rules, settings, monotonic),
     )
 
@@ -136,21 +183,33 @@ def _read(database: EngineDatabase, message_ids: Sequence[int]) -> list[Row[Any]
     return [found.get(id_) for id_ in message_ids]
 
 
-def _write(database: EngineDatabase, kept: Sequence[Visit]) -> list[bool]:
-    """Write visits down in one transaction. A database that is held or away is asked again, for half a minute."""
-    for remaining in range(_TRIES, 0, -1):
-        try:
-            _write_once(database, kept)
-        except DatabaseBusyError:
-            continue  # it has waited already
-        except DatabaseError:
-            if remaining == 1:
-                log.error("%d clicks could not be written down: the database is away", len(kept))  # noqa: TRY400
-                raise
-            time.sleep(1)
-        else:
-            break
+def _write(database: EngineDatabase, kept: Sequence[Visit], persistence: Persistence) -> list[bool]:
+    """Write visits down in one transaction."""
+    try:
+        persistence.insist(lambda: _write_once(database, kept), "clicks")
+    except Exception as error:  # noqa: BLE001 - the thread goes on, and nobody else would say it
+        if not isinstance(error, DatabaseError):
+            log.error("%s: clicks cannot be written down", type(error).__name__)  # noqa: TRY400 - it may quote the data
+        persistence.lose("clicks", [visit.message_id for visit in kept])
+        return [False] * len(kept)
     return [True] * len(kept)
+
+
+def _change(change: Change, persistence: Persistence) -> Standing | None:
+    """Let one change take effect: whoever comes next need not wait for it to be told."""
+    try:
+        return persistence.insist(change.apply, "unsubscriptions")
+    except DatabaseError:
+        persistence.lose("unsubscriptions", [change.message_id])
+        return None
+
+
+def _check(database: EngineDatabase) -> str:
+    try:
+        with database.read() as connection:
+            return "" if schema.check(connection) else "schema"
+    except DatabaseError as error:
+        return "schema" if isinstance(error, SchemaError) else "database"
 
 
 def _write_once(database: EngineDatabase, kept: Sequence[Visit]) -> None:

@@ -5,8 +5,9 @@ expects no redirect. Whatever else is posted, or nothing at all, is meant as an 
 form asks for less, or for the way back.
 """
 
-import asyncio
 from collections.abc import Mapping
+from datetime import datetime
+from functools import partial
 
 from fastapi import APIRouter, Request
 from starlette.datastructures import FormData
@@ -17,7 +18,7 @@ from cartctl.jobs import unsubscribe
 from cartctl.jobs.unsubscribe import Extent, Person, Standing
 from cartctl.mail.links import BadTokenError
 from cartctl.store.visits import VIEW
-from cartctl.web.service import Service
+from cartctl.web.service import Change, Service
 
 router = APIRouter()
 _FIELDS = 20
@@ -39,18 +40,23 @@ async def look(token: str, request: Request) -> HTMLResponse:
 
 @router.post("/u/{token}", response_class=HTMLResponse)
 async def change(token: str, request: Request) -> HTMLResponse:
-    """Unsubscribe, or undo it. Always 200: a repeat finds it done."""
+    """Unsubscribe, or undo it. 200 when it is on disk: a repeat finds it done. 503 while the database is held."""
     service: Service = request.app.state.service
     try:
         message_id = service.links.read("unsubscribe", token, now=service.clock())
     except BadTokenError:
+        if wait := service.wait_of_stranger(request):
+            return service.pages.too_many(request, wait)
         return service.pages.not_found(request)
     form = await _form(request)
     person = await service.read(lambda connection: unsubscribe.find(connection, message_id))
     if person is None:
         return _page(service, request, None, _GONE)
     undoes = form.get("action") == "undo"
-    standing = await asyncio.to_thread(_undo if undoes else _unsubscribe, service, person, form)
+    work = partial(_undo if undoes else _unsubscribe, service, person, form, service.clock())
+    standing = await service.change(Change(message_id, work))
+    if standing is None:
+        return service.pages.unavailable(request)
     return _page(service, request, person, standing, undone=undoes and standing.extent is None)
 
 
@@ -80,15 +86,13 @@ def _page(
     return service.pages.unsubscribe(store, email, standing, locale=locale, request=request, undone=undone)
 
 
-def _unsubscribe(service: Service, person: Person, form: Mapping[str, object]) -> Standing:
+def _unsubscribe(service: Service, person: Person, form: Mapping[str, object], now: datetime) -> Standing:
     extent = Extent.SEQUENCE if form.get("extent") == Extent.SEQUENCE else Extent.EVERYTHING
-    return unsubscribe.unsubscribe(
-        service.database, person, extent, hashing_key=service.hashing_key, now=service.clock()
-    )
+    return unsubscribe.unsubscribe(service.database, person, extent, hashing_key=service.hashing_key, now=now)
 
 
-def _undo(service: Service, person: Person, form: Mapping[str, object]) -> Standing:
-    return unsubscribe.undo(service.database, person, hashing_key=service.hashing_key, now=service.clock())
+def _undo(service: Service, person: Person, form: Mapping[str, object], now: datetime) -> Standing:
+    return unsubscribe.undo(service.database, person, hashing_key=service.hashing_key, now=now)
 
 
 async def _form(request: Request) -> FormData:

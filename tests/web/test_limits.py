@@ -24,6 +24,20 @@ def test_an_address_has_its_requests_a_minute(shop: Shop) -> None:
         assert site.client.get("/healthz").status_code == 429
 
 
+GARBAGE = ["/u/altered", "/u/", "/u/a/b", "/api/webhook/nobody", "/api/cart/webhook/nobody", "/api/webhook/resend"]
+
+
+@pytest.mark.parametrize("path", GARBAGE)
+def test_posts_that_are_nobodys_are_counted_as_any_request(shop: Shop, path: str) -> None:
+    mailed(shop)
+    with open_site(shop, "[web]\nrate_limit = 3\n" + STORE) as site:
+        answers = [site.client.post(path, data={"a": "b"}) for _ in range(5)]
+        assert [answer.status_code for answer in answers] == [404, 404, 404, 429, 429]
+        assert answers[-1].headers["retry-after"] in ("20", "21")
+        assert site.client.get("/healthz").status_code == 429, "it is one allowance"
+        assert site.client.post(site.links()[1]).status_code == 200, "whoever has a right link is let through"
+
+
 @given(st.lists(st.floats(0, 100), max_size=60), st.integers(1, 20))
 def test_nobody_gets_more_than_the_allowance_and_a_minutes_share(pauses: list[float], per_minute: int) -> None:
     now = 0.0

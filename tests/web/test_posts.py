@@ -317,6 +317,50 @@ def test_an_unsubscription_at_sendgrids_counts_at_once(open_shop: Site) -> None:
     assert json.loads(rejects.read_text())["rejected_column"] == "email"
 
 
+@pytest.mark.parametrize("text", [b"half \\ud800 a pair", b"a \\u0000 byte", b"1e999999999999999999999"])
+def test_one_record_with_a_text_that_is_none_costs_no_other(open_shop: Site, text: bytes) -> None:
+    """Providers repeat what shoppers have typed. The batch was signed: the one record is rejected, and named."""
+    bad = b'{"email": "eve@example.com", "event": "unsubscribe", "timestamp": 1772445600, "url": %s}'
+    bad = bad % (text if text.startswith(b"1e") else b'"%s"' % text)
+    body = b"[%s, %s, %s]" % (bad, raw(REFUSAL), bad)
+    assert post(open_shop, SENDGRID, body, by_sendgrid(body, when="1h")).json() == APPLIED
+    assert [row[3] for row in open_shop.tables["suppressions"]] == ["unsubscribed"]
+    ran = open_shop.shop.cli("run-due", "--at", iso("61m"), ok=False)
+    assert ran.exit_code == 1
+    assert "2 posted bodies rejected" in ran.err
+    (rejects,) = open_shop.shop.folder.glob("intake-*.rejects.jsonl")
+    lines = [json.loads(line) for line in rejects.read_text().splitlines()]
+    assert len(lines) == 2
+    for line in lines:
+        assert "eve@example.com" in json.dumps(line)
+        assert any(word in line["rejected_reason"] for word in ("half a character", "NUL", "beyond measure"))
+
+
+def test_a_signed_body_with_a_text_that_is_none_is_taken_and_rejected_by_the_next_run(small_shop: Site) -> None:
+    """Shopify posts an order alone, and gives a webhook up that is refused again and again."""
+    body = raw(an_order()).replace(b'"paid"', b'"paid", "note": "\\ud83d"')
+    assert post(small_shop, SHOPIFY, body, by_shopify(body, "orders/create")).json() == WAITS
+    hook = webhook(when="1h", notification="n\x00-1")
+    assert post(small_shop, TIKTOK, hook, by_tiktok(hook)).json() == WAITS
+    good = an_order(id=7)
+    assert post(small_shop, SHOPIFY, good, by_shopify(good, "orders/create")).json() == APPLIED
+    assert small_shop.shop.cli("run-due", "--at", iso("61m"), ok=False).exit_code == 1
+    rejected = "".join(path.read_text() for path in small_shop.shop.folder.glob("intake-*.rejects.jsonl"))
+    assert rejected.count('"rejected_reason"') == 2
+    assert "half a character" in rejected
+
+
+def test_a_cart_that_refuses_mail_counts_at_once(open_shop: Site) -> None:
+    """Anna's next mail would be due before the next run has looked into the intake."""
+    body = a_cart(cart_id="w-9", email="anna@example.com", consent="refused", updated_at=iso("59m"))
+    for _ in range(2):
+        assert post(open_shop, TRACK, body, with_key()).json() == APPLIED
+        place = list(tables.contacts.c.keys()).index("consent")
+        assert [row[place] for row in open_shop.tables["contacts"]] == ["refused"]
+    assert open_shop.tables["intake"] == []
+    assert open_shop.shop.run_once("24h")["sent"] == 0
+
+
 def test_a_complaint_at_resends_counts_at_once(open_shop: Site) -> None:
     body = resend_event("email.complained")
     for _ in range(2):
