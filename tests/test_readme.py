@@ -122,6 +122,23 @@ def test_the_tour_and_the_json_section_print_what_the_readme_shows(
         assert text.splitlines() == README.splitlines()
 
 
+def test_the_pictures_are_those_of_the_shipped_sequences(tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    shown = list(fences(section("The picture of a sequence")))
+    commands = re.findall(r"`(cartctl sequences graph \S+ --format mermaid)`", section("The picture of a sequence"))
+    drawn = ["".join(transcript(shown[0].body, tmp_path))]
+    drawn += ["\n".join([*printed(command, tmp_path), ""]) for command in commands]
+    assert [fence.language for fence in shown] == ["console", "mermaid"]
+    if request.config.getoption("--golden"):
+        text = (ROOT / "README.md").read_text(encoding="utf-8")  # the tour may have written it anew
+        for fence, picture in zip(shown, drawn, strict=True):
+            text = text.replace(
+                f"{fence.before}```{fence.language}\n{fence.body}", f"{fence.before}```{fence.language}\n{picture}"
+            )
+        (ROOT / "README.md").write_text(text, encoding="utf-8")
+    else:
+        assert [fence.body for fence in shown] == drawn
+
+
 def transcript(body: str, folder: Path) -> Iterator[str]:
     """Run each command of a console block; yield the command and what it prints now."""
     assert body.startswith("$ ")

@@ -1,12 +1,48 @@
 """`cartctl sequences`: what the template folders hold, and whether it can be sent."""
 
+from enum import StrEnum
+from typing import Annotated
+
 import typer
 
 from cartctl import wiring
 from cartctl.cli.options import AsJson, Verbose, state_of
 from cartctl.cli.session import complain, print_json
+from cartctl.errors import UsageError
+from cartctl.suggest import did_you_mean
 
 app = typer.Typer(help="The sequences and their templates.", no_args_is_help=True)
+
+
+class Picture(StrEnum):
+    """How a sequence is drawn."""
+
+    TEXT = "text"
+    MERMAID = "mermaid"
+
+
+@app.command()
+def graph(
+    ctx: typer.Context,
+    name: Annotated[str | None, typer.Argument(metavar="[SEQUENCE]", help="One of them; else all.")] = None,
+    picture: Annotated[Picture, typer.Option("--format", help="Text for a terminal, or a Mermaid flowchart.")] = (
+        Picture.TEXT
+    ),
+) -> None:
+    """Draw sequences as they are in the template folders: beginning, segments, steps, exits."""
+    from cartctl.cli import journey
+    from cartctl.mail.templates import text_names
+
+    state = state_of(ctx)
+    sequences = wiring.rules(state.loaded).sequences
+    if name is not None and name not in sequences:
+        raise UsageError(f'no sequence "{name}"{did_you_mean(name, sequences)}')
+    folders = wiring.template_folders(state.loaded)
+    chosen = [sequences[name]] if name else list(sequences.values())
+    if picture == Picture.MERMAID:
+        print(journey.as_mermaid(chosen, lambda sequence: text_names(folders, sequence)))
+    else:
+        print("\n\n".join(journey.as_text(sequence, text_names(folders, sequence)) for sequence in chosen))
 
 
 @app.command()

@@ -26,6 +26,29 @@ def load_sequences(folders: Ordered[Path]) -> dict[str, Sequence]:
     return found
 
 
+def text_names(folders: Ordered[Path], sequence: Sequence) -> dict[str, tuple[str, ...]]:
+    """Return by step what the names of its texts hold besides its key, such as `@urgent` or `.de`: most have none."""
+    names = {
+        path.name.removesuffix(path.suffix)
+        for folder in folders
+        for path in (folder / sequence.name).glob("*")
+        if path.suffix in (".mjml", ".txt")
+    }
+    order = [segment.key for segment in sequence.segments]
+    found: dict[str, tuple[str, ...]] = {}
+    for step in sequence.steps:
+        own = {name.removeprefix(step.key) for name in names if name.startswith((f"{step.key}@", f"{step.key}."))}
+        found[step.key] = tuple(sorted(own, key=lambda name: _place(name, order)))
+    return found
+
+
+def _place(name: str, segments: Ordered[str]) -> tuple[str, int, str]:
+    """Sort by language, then by segment in the order of the sequence."""
+    segment, _, locale = name.partition(".")
+    key = segment.removeprefix("@")
+    return locale, segments.index(key) if key in segments else len(segments), name
+
+
 def _read(path: Path) -> dict[str, object]:
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
