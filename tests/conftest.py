@@ -81,7 +81,11 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[str]:
     pgserver = request.getfixturevalue("pgserver")
     with tempfile.TemporaryDirectory() as folder:
         server = pgserver.get_server(folder)
-        yield server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+        url = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
+        # Tests kill processes, never the machine: what the operating system was given is not lost.
+        _admin(url, *(f"ALTER SYSTEM SET {name} = off" for name in ("fsync", "full_page_writes")))
+        _admin(url, "SELECT pg_reload_conf()")
+        yield url
         server.cleanup()
 
 
@@ -100,7 +104,11 @@ def postgres_template(postgres: str, worker_id: str) -> str:
 def postgres_url(postgres: str, postgres_template: str, request: pytest.FixtureRequest) -> Iterator[str]:
     """A PostgreSQL database of the test's own, with the schema."""
     name = f"cartctl_{abs(hash(request.node.nodeid)):x}"
-    _admin(postgres, f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name} TEMPLATE {postgres_template}")
+    _admin(
+        postgres,
+        f"DROP DATABASE IF EXISTS {name}",
+        f"CREATE DATABASE {name} TEMPLATE {postgres_template} STRATEGY FILE_COPY",
+    )
     yield _database(postgres, name)
     _admin(postgres, f"DROP DATABASE {name} WITH (FORCE)")
 
