@@ -11,6 +11,7 @@ from cartctl.domain.attributes import Attribute, Check, parse_attributes, parse_
 from cartctl.domain.money import check_currency, parse_amount
 from cartctl.domain.segments import Segment, parse_segments
 from cartctl.domain.times import NoOffsetError, parse_duration, parse_instant
+from cartctl.domain.variables import RESERVED, Variable, parse_variables
 from cartctl.domain.variants import ENGLISH
 from cartctl.domain.written import check_keys, check_texts, tables
 from cartctl.errors import ConfigurationError
@@ -78,6 +79,8 @@ class Sequence:
     attributes: Mapping[str, Attribute] = field(default_factory=dict)
     checks: tuple[Check, ...] = ()
     segments: tuple[Segment, ...] = ()
+    variables: tuple[Variable, ...] = ()
+    """What its texts may say besides."""
 
     def segment(self, key: str) -> Segment | None:
         return next((segment for segment in self.segments if segment.key == key), None)
@@ -103,7 +106,7 @@ def parse_sequence(name: str, data: Mapping[str, Any], *, where: str) -> Sequenc
 
 
 def _sequence(name: str, data: Mapping[str, Any]) -> Sequence:
-    optional = ("stop_when", "transport", "language", *_OF_CARTS, *_OF_CONTACTS)
+    optional = ("stop_when", "transport", "language", "variables", *_OF_CARTS, *_OF_CONTACTS)
     check_keys(data, required=("trigger", "step"), optional=optional)
     trigger = data["trigger"]
     if trigger not in TRIGGERS:
@@ -115,6 +118,9 @@ def _sequence(name: str, data: Mapping[str, Any]) -> Sequence:
     transport = data.get("transport", "")
     if transport and transport not in TRANSPORTS:
         raise ValueError(f'transport: unknown "{transport}"{did_you_mean(str(transport), TRANSPORTS)}')
+    attributes = parse_attributes(data.get("attributes", {}))
+    if taken := sorted(RESERVED & attributes.keys()):
+        raise ValueError(f'attribute "{taken[0]}": every template has this name already: take another one')
     return Sequence(
         name=name,
         trigger=trigger,
@@ -124,9 +130,10 @@ def _sequence(name: str, data: Mapping[str, Any]) -> Sequence:
         holdout=_holdout(data.get("holdout", 0)),
         language=_language(data.get("language", ENGLISH)),
         transport=transport,
-        attributes=parse_attributes(data.get("attributes", {})),
+        attributes=attributes,
         checks=parse_checks(data["check"]) if "check" in data else (),
         segments=parse_segments(data["segment"]) if "segment" in data else (),
+        variables=parse_variables(data.get("variables", {}), attributes),
     )
 
 

@@ -136,4 +136,5 @@ def _facts(
         unsubscribe_link="https://mail.example.com/u/sample-token",
         link_valid_until=datetime(2026, 12, 24, tzinfo=UTC),
         coupon=coupon,
+        sent_at=datetime(2026, 11, 24, tzinfo=UTC),
     )

@@ -25,7 +25,7 @@ if TYPE_CHECKING:  # Jinja2 and itsdangerous are loaded by whoever builds these:
     from cartctl.mail.render import Renderer
 
 
-_OF_CART = ("id", "store", "external_id", "first_name", "locale", "currency", "total_minor", "abandoned_at")
+_OF_CART = ("id", "store", "external_id", "first_name", "locale", "timezone", "currency", "total_minor", "abandoned_at")
 _ABOUT = (
     select(
         enrollments.c.id.label("enrollment_id"),
@@ -111,6 +111,8 @@ class Composer:
             unsubscribe_link=unsubscribe,
             link_valid_until=now + self._links.valid_for,
             coupon=content.coupon,
+            sent_at=now,
+            zone=self._rules.zone(row.store, row.timezone),
         )
         rendered = self._renderer.render(sequence, step, facts)
         return OutgoingMessage(

@@ -1,16 +1,17 @@
 """What goes into a template, and what comes out. Apart from `render`, so that a tick without mail loads no Jinja2."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, tzinfo
 
+from cartctl.domain.attributes import Value
 from cartctl.domain.carts import Item
 from cartctl.domain.money import Money
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MailFacts:
-    """What a template may say about one cart. Everything here is true of the data; nothing else should be claimed."""
+    """What a template may say about a cart or a contact. Everything here is true of the data."""
 
     first_name: str
     items: Sequence[Item]
@@ -27,6 +28,13 @@ class MailFacts:
     unsubscribe_link: str
     link_valid_until: datetime
     coupon: str
+    sent_at: datetime
+    """When the mail is handed over for the first time: what variables are made by."""
+    zone: tzinfo = UTC
+    """Of whoever reads it: whose calendar counts."""
+    business_name: str = ""
+    attributes: Mapping[str, Value] = field(default_factory=dict)
+    """What the sequence declares of the contact."""
 
 
 @dataclass(frozen=True, slots=True)

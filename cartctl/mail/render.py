@@ -26,6 +26,7 @@ from cartctl.domain.carts import Item
 from cartctl.domain.money import UNKNOWN_CURRENCY, Money, exponent
 from cartctl.domain.sequences import Sequence as MailSequence
 from cartctl.domain.sequences import Step
+from cartctl.domain.variables import UnresolvedError, resolve
 from cartctl.errors import CostlyTemplateError, TemplateError
 from cartctl.mail.bounds import check_product, cpu_limit, joined
 from cartctl.mail.facts import MailFacts, Rendered
@@ -66,7 +67,7 @@ class Renderer:
             raise CostlyTemplateError(f"took too much {COSTLY_TRIES} times: this run tries no more", template=where)
         try:
             with cpu_limit():
-                return self._render(texts, step, facts)
+                return self._render(texts, sequence, step, facts)
         except CostlyTemplateError as error:
             self._costly[where] += 1
             raise error if error.template else CostlyTemplateError(error.fault, template=f"{where}.mjml") from None
@@ -75,8 +76,12 @@ class Renderer:
         """Return the locales that a step has texts for beside those in the sequence's own language."""
         return self._files.locales(sequence, step)
 
-    def _render(self, texts: Texts, step: Step, facts: MailFacts) -> Rendered:
+    def _render(self, texts: Texts, sequence: MailSequence, step: Step, facts: MailFacts) -> Rendered:
         values = _values(step, facts)
+        try:
+            values |= resolve(sequence.variables, values, now=facts.sent_at, zone=facts.zone)
+        except UnresolvedError as error:
+            raise TemplateError(str(error), template=texts.where) from None
         subject = "" if texts.has_subject else self._step_subject(texts, step, values)
         mjml, words = self._fill_mjml(texts.where, values)
         text = self._fill(f"{texts.where}.txt", lambda: self._environment.get_template(f"{texts.where}.txt"), values)
@@ -161,9 +166,15 @@ class _Environment(SandboxedEnvironment):
 
 def _values(step: Step, facts: MailFacts) -> dict[str, Any]:
     locale = _locale(facts.locale)
-    return shown_cart(facts.items, facts.currency, facts.total, facts.locale) | {
+    known = {name: _one_line(value) if isinstance(value, str) else value for name, value in facts.attributes.items()}
+    shown = shown_cart(facts.items, facts.currency, facts.total, facts.locale)
+    return {
+        **known,
+        **shown,
         "step": step.key,
+        "segment": facts.segment,
         "first_name": _greetable(facts.first_name),
+        "business_name": _greetable(facts.business_name),
         "brand": facts.brand,
         "shop_url": facts.shop_url,
         "postal_address": facts.postal_address,

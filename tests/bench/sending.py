@@ -147,6 +147,7 @@ def _facts(n: int) -> MailFacts:
         unsubscribe_link=f"https://mail.example.com/u/{n}",
         link_valid_until=datetime.now(UTC),
         coupon="",
+        sent_at=datetime.now(UTC),
     )
 
 

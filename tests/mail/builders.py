@@ -56,6 +56,7 @@ def facts(*items: Item, currency: str = "EUR", locale: str = "en_US", **changes:
             unsubscribe_link="https://mail.example.com/u/unsubscribe-token",
             link_valid_until=datetime(2026, 4, 1, 10, 30, tzinfo=UTC),
             coupon="BACK10",
+            sent_at=NOW,
         ),
         **changes,
     )

@@ -39,6 +39,7 @@ def _facts(first_name: str) -> MailFacts:
         unsubscribe_link="https://mail.example.com/u/1",
         link_valid_until=datetime(2026, 1, 5, tzinfo=UTC),
         coupon="",
+        sent_at=datetime(2025, 12, 6, tzinfo=UTC),
     )
 
 
