@@ -26,6 +26,7 @@ COMMON_VARIABLES = {
     "SENDGRID_API_KEY": ("sendgrid", "api_key"),
     "RESEND_API_KEY": ("resend", "api_key"),
     "SMTP_PASSWORD": ("smtp", "password"),
+    "NOTION_API_KEY": ("notion", "api_key"),
 }
 """Variables under the names that others give them too, with the keys they stand for."""
 _OWN_VARIABLES = {"CARTCTL_CONFIG", "CARTCTL_SECRET_KEYS"}

@@ -11,6 +11,7 @@ CartctlError                      exit code
     DatabaseBusyError             2   another program holds it
   TemplateError                   1   one message cannot be rendered
     CostlyTemplateError           1   its template takes too long, or too much
+  NotionError                     1   Notion refuses, or does not answer; no mail hangs on it
   LockHeldError                   75  another run is at work (EX_TEMPFAIL of sysexits.h)
 """
 
@@ -75,6 +76,10 @@ class TemplateError(CartctlError):
 
 class CostlyTemplateError(TemplateError):
     """Rendering was stopped: the template takes too long, or too much."""
+
+
+class NotionError(CartctlError):
+    """Notion refuses, or does not answer. The mirror is behind; no mail hangs on it."""
 
 
 class LockHeldError(CartctlError):

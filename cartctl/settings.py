@@ -88,6 +88,47 @@ class SmtpSettings(Section, frozen=True):
     ca_file: str | None = None
 
 
+class NotionContacts(Section, frozen=True):
+    """Where contacts are shown, and what each property is called there; "" is not shown."""
+
+    database: str | None = None
+    data_source: str | None = None
+    id: str = "cartctl ID"
+    name: str = "Name"
+    email: str = "Email"
+    business: str = "Business"
+    sequence: str = "Sequence"
+    segment: str = "Segment"
+    phase: str = "Phase"
+    mail: str = "Mail {n} sent"
+    test: str = "Test"
+    attributes: dict[str, str] = msgspec.field(default_factory=dict)
+
+
+class NotionMessages(Section, frozen=True):
+    database: str | None = None
+    data_source: str | None = None
+    id: str = "cartctl ID"
+    name: str = "Name"
+    contact: str = "Contact"
+    sequence: str = "Sequence"
+    step: str = "Step"
+    state: str = "State"
+    at: str = "When"
+    receipt: str = "Receipt"
+    test: str = "Test"
+
+
+class NotionSettings(Section, frozen=True):
+    api_key: Secret = Secret("")
+    host: str = "https://api.notion.com"
+    ca_file: str | None = None
+    requests_per_second: float = 3
+    sequences: tuple[str, ...] = ()
+    contacts: NotionContacts = NotionContacts()
+    messages: NotionMessages = NotionMessages()
+
+
 class TiktokSettings(Section, frozen=True):
     app_key: str | None = None
     app_secret: Secret = Secret("")
@@ -168,6 +209,7 @@ class Settings(Section, frozen=True):
     sendgrid: SendgridSettings = SendgridSettings()
     resend: ResendSettings = ResendSettings()
     smtp: SmtpSettings = SmtpSettings()
+    notion: NotionSettings = NotionSettings()
     tiktok: TiktokSettings = TiktokSettings()
     channels: Channels = Channels()
     log: LogSettings = LogSettings()
@@ -224,6 +266,15 @@ def wrong_values(settings: Settings) -> typing.Iterator[tuple[str, str]]:
     for number, address in enumerate(settings.test_recipients, start=1):
         if address.count("@") != 1 or address.strip("@") != address:
             yield "test_recipients", f"number {number} is no e-mail address"
+    if not 0.1 <= settings.notion.requests_per_second <= 10_000:
+        yield "notion.requests_per_second", f"{settings.notion.requests_per_second:g} is not between 0.1 and 10000"
+    if not _is_safe(settings.notion.host):
+        yield "notion.host", f'"{settings.notion.host}" is no https address: the key would travel in the clear'
+    for name in ("contacts", "messages"):
+        if not getattr(settings.notion, name).id:
+            yield f"notion.{name}.id", "a page is known by it: it needs a property"
+    if (mail := settings.notion.contacts.mail) and "{n}" not in mail:
+        yield "notion.contacts.mail", f'"{mail}" has no {{n}}: each mail of a sequence has a property of its own'
     if not 1 <= settings.time_scale <= 100_000:
         yield "time_scale", f"{settings.time_scale:g} is not between 1 and 100000"
     if not 0 <= settings.coupon.warn_below <= 1_000_000:

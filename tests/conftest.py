@@ -51,6 +51,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             "SENDGRID_API_KEY",
             "RESEND_API_KEY",
             "SMTP_PASSWORD",
+            "NOTION_API_KEY",
         ):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)

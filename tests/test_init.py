@@ -17,6 +17,8 @@ EXAMPLES = {
     *("sending.rate_per_second", "retention.personal_data", "sendgrid.ca_file", "sendgrid.webhook_key"),
     *("resend.ca_file", "smtp.host", "smtp.port", "smtp.username", "smtp.ca_file"),
     *("metrics.textfile", "healthcheck.url", "doctor.nameserver"),
+    *("notion.ca_file", "notion.contacts.database", "notion.contacts.data_source", "notion.contacts.attributes"),
+    *("notion.messages.database", "notion.messages.data_source"),
     *("test_recipients", "tiktok.app_key", "coupons", "mappings", "stores"),
 }
 """What stands in the file as an example. Everything else shows its default."""
@@ -43,10 +45,12 @@ def test_it_loads_as_written_and_changes_nothing(cli: Cli, tmp_path: Path) -> No
 def test_it_mentions_every_key(cli: Cli, tmp_path: Path) -> None:
     data = tomllib.loads(uncommented(written(cli, tmp_path).read_text(encoding="utf-8")))
     assert set(flat(data)) >= {
-        name for name in as_values(Settings()) if name not in ("coupons", "mappings", "stores")
+        name
+        for name in as_values(Settings())
+        if name not in ("coupons", "mappings", "stores", "notion.contacts.attributes")
     } - {
         *("sendgrid.api_key", "resend.api_key", "smtp.password", "tiktok.app_secret"),  # belong into the environment
-        *("resend.webhook_secret", "web.report_key"),
+        *("resend.webhook_secret", "web.report_key", "notion.api_key"),
     }
     assert data["stores"]["main"].keys() == {field.encode_name for field in msgspec.structs.fields(Store)}
     text = (tmp_path / "cartctl.toml").read_text(encoding="utf-8")

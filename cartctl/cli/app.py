@@ -20,6 +20,7 @@ from cartctl.cli import (
     importing,
     inbox,
     messages,
+    notion,
     purging,
     reporting,
     sequences,
@@ -81,6 +82,7 @@ app.command("serve")(serve.serve)
 app.add_typer(sequences.app, name="sequences")
 app.add_typer(contacts.app, name="contact")
 app.add_typer(suppressing.app, name="suppress")
+app.add_typer(notion.app, name="notion")
 app.command("purge")(purging.purge)
 app.add_typer(database.app, name="db")
 

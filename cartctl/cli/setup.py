@@ -10,8 +10,8 @@ from cartctl.errors import UsageError
 
 TEMPLATE = """\
 # cartctl.toml: every key, with its default. What is commented out is the default, or an example.
-# The environment wins: DATABASE_URL, SENDGRID_API_KEY, RESEND_API_KEY, SMTP_PASSWORD, and CARTCTL_ + key
-# (CARTCTL_SENDING__CAP=3).
+# The environment wins: DATABASE_URL, SENDGRID_API_KEY, RESEND_API_KEY, SMTP_PASSWORD, NOTION_API_KEY, and
+# CARTCTL_ + key (CARTCTL_SENDING__CAP=3).
 # A relative path counts from this file's folder.
 
 # How mail leaves: "outbox" writes it into a folder; "sendgrid", "resend" and "smtp" deliver it. Nothing else decides.
@@ -84,6 +84,40 @@ transport = "outbox"
 # sandbox = false                            # true: the server is a trap for tests that delivers nothing
 # ca_file = "/etc/ssl/certs/ca-certificates.crt"
 # The password belongs into the environment: SMTP_PASSWORD
+
+[notion]
+# host = "https://api.notion.com"
+# ca_file = "/etc/ssl/certs/ca-certificates.crt"
+# requests_per_second = 3
+# sequences = []                             # which are mirrored; none named: all that contacts are enrolled in
+# The key belongs into the environment: NOTION_API_KEY
+
+[notion.contacts]
+# database = "https://www.notion.so/example/Contacts-1b0a4c77e2c94d0e8a55f0a3f6f0d9b1"
+# data_source = "Contacts"                   # where the database has several
+# id = "cartctl ID"                          # what the properties are called there; "" is not shown
+# name = "Name"
+# email = "Email"
+# business = "Business"
+# sequence = "Sequence"
+# segment = "Segment"
+# phase = "Phase"
+# mail = "Mail {n} sent"                     # one for each step
+# test = "Test"
+# attributes = { red = "Red systems" }       # of attributes that are called otherwise there
+
+[notion.messages]
+# database = "https://www.notion.so/example/Mails-2c1b5d88f3da5e1f9b66a1b4a7a1eac2"
+# data_source = "Mails"
+# id = "cartctl ID"
+# name = "Name"
+# contact = "Contact"
+# sequence = "Sequence"
+# step = "Step"
+# state = "State"
+# at = "When"
+# receipt = "Receipt"
+# test = "Test"
 
 [tiktok]
 # app_key = "6abcdef"                        # of your app in Partner Center; with its secret, webhooks must be signed

@@ -188,8 +188,6 @@ enrollments = Table(
     Column("status", String(10), nullable=False),
     Column("reason", String(40), nullable=False, server_default=""),
     Column("segment", String(60), nullable=False, server_default=""),
-    # "treated" or "holdout", as the contact was drawn when this began; "": nothing was drawn.
-    Column("arm", String(10), nullable=False, server_default=""),
     Column("is_test", Boolean, nullable=False, server_default=text("false")),
     Column("enrolled_at", UtcTime, nullable=False),
     Column("resumed_at", UtcTime),
@@ -204,8 +202,6 @@ Index(
     unique=True,
     info={"where": "cart_id IS NULL"},
 )
-Index("ix_enrollments_arm", enrollments.c.sequence, enrollments.c.contact_id, info={"where": "arm <> ''"})
-Index("ix_enrollments_test", enrollments.c.cart_id, info={"where": "is_test"})
 Index("ix_enrollments_cart", enrollments.c.cart_id)
 Index("ix_enrollments_contact", enrollments.c.contact_id)
 Index(

@@ -27,7 +27,6 @@ NEW = {
     **{f"contacts.{name}": "" for name in ("attributes", "business_name", "first_name", "locale", "timezone")},
     "enrollments.is_test": False,
     "enrollments.segment": "",
-    "enrollments.arm": "",
     "events.scanner_score": None,
     "message_transitions.facts": "",
     "messages.is_test": False,
