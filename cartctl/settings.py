@@ -11,6 +11,7 @@ import msgspec
 
 from cartctl.domain.destinations import Host, destination
 from cartctl.domain.times import format_duration
+from cartctl.domain.variants import fallbacks
 from cartctl.values import Country, Currency, Duration, Hours, Secret, Section, ZoneName, hours
 
 MAX_STORE_NAME = 60
@@ -181,6 +182,9 @@ class Store(Section, frozen=True):
     api_key: Secret = Secret("")
     shopify_secret: Secret = Secret("")
     tiktok_shop_id: str | None = None
+    postal_address: str | None = None
+    support: str | None = None
+    locale: str | None = None
 
 
 class Settings(Section, frozen=True):
@@ -318,6 +322,12 @@ def _wrong_in_store(store: Store) -> typing.Iterator[tuple[str, str]]:
         yield "colour", f'"{store.colour}" is no colour (#1f4fd8 is)'
     if store.logo is not None and destination(store.logo, hosts) is None:
         yield "logo", f'"{store.logo}" is no https address on one of the hosts of the store'
+    if store.support is not None and not re.fullmatch(
+        r"https://[^\s/]+\S*|[^\s@:/]+@[^\s@:/]+\.[^\s@:/]+", store.support
+    ):
+        yield "support", f'"{store.support}" is neither an e-mail address nor an https address'
+    if store.locale is not None and not fallbacks(store.locale):
+        yield "locale", f'"{store.locale}" is no locale ("de" and "de_AT" are)'
 
 
 def _refused(read: typing.Callable[[str], object], text: str) -> str | None:

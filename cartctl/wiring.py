@@ -130,6 +130,9 @@ def store_facts(settings: Settings, name: str | None) -> StoreFacts:
         discount_parameter=DISCOUNT_PARAMETERS.get(store.discount or "", store.discount or ""),
         logo=store.logo or "",
         colour=store.colour or "",
+        postal_address=store.postal_address or settings.postal_address or "",
+        support=store.support or "",
+        locale=store.locale or "",
     )
 
 
@@ -244,7 +247,6 @@ def sender(loaded: Loaded) -> Any:
     return Sender(
         sender=settings.from_ or _NOWHERE,
         reply_to=settings.reply_to,
-        postal_address=settings.postal_address or "",
     )
 
 

@@ -29,11 +29,11 @@ from cartctl.importers import native_carts, native_orders, registry
 from cartctl.importers.csvfile import Header
 from cartctl.importers.format import CsvFormat
 from cartctl.jobs.check_sequences import sample_carts
-from cartctl.mail import render
 from cartctl.resources import shipped_templates
 from cartctl.settings import Settings
 from cartctl.values import Secret
 from tests.importers.examples import EXAMPLES
+from tests.mail.builders import template_values
 from tests.shop import Cli
 
 ROOT = Path(__file__).parent.parent
@@ -310,12 +310,15 @@ def test_the_new_step_of_the_readme_renders(tmp_path: Path, cli: Cli) -> None:
     own = tmp_path / "templates" / "cart-recovery"
     own.mkdir(parents=True)
     shipped = (shipped_templates() / "cart-recovery" / "sequence.toml").read_text(encoding="utf-8")
+    settings = 'templates = "templates"\n'
     for fence in fences(section("Change the mails")):
-        if fence.language == "toml":
+        if fence.body.startswith("[stores"):
+            settings += fence.body
+        elif fence.language == "toml":
             (own / "sequence.toml").write_text(f"{shipped}\n{fence.body}", encoding="utf-8")
         elif fence.language in ("mjml", "text"):
             (tmp_path / fence.named("mjml" if fence.language == "mjml" else "txt")).write_text(fence.body, "utf-8")
-    (tmp_path / "cartctl.toml").write_text('templates = "templates"\n', encoding="utf-8")
+    (tmp_path / "cartctl.toml").write_text(settings, encoding="utf-8")
     result = cli("sequences", "check", "--json").json
     assert (result["steps"], result["problems"]) == (4, [])
 
@@ -328,8 +331,7 @@ def test_every_key_of_a_step_is_documented() -> None:
 
 
 def test_every_name_in_a_template_is_documented() -> None:
-    step = Step(key="offer", after=timedelta(), subject="")
-    values = render._values(step, sample_carts(coupon="SAMPLE10")["usual"])
+    values = template_values(sample_carts(coupon="SAMPLE10")["usual"])
     rows = {row[0].strip("`"): row[1] for row in table("Change the mails", header="name")}
     assert rows.keys() == values.keys()
     assert set(re.findall(r"`([^`]+)`", rows["items"])) == values["items"][0].keys()

@@ -43,7 +43,7 @@ ONLY_IN = {
     "sendgrid": {"mail/sendgrid.py", "web/signatures.py"},
     "mjml": {"mail/mjml.py"},
     "jinja2": {"mail/expressions.py", "mail/mjml.py", "mail/render.py", "web/pages.py"},
-    "babel": {"mail/render.py", "web/languages.py"},
+    "babel": {"mail/languages.py", "mail/render.py"},
     "itsdangerous": {"mail/links.py"},
     "idna": {"mail/message.py"},
     "notion_client": {"notion/"},

@@ -159,8 +159,11 @@ transport = "outbox"
 # [stores.main]                              # one table a shop
 # hosts = ["shop.example.com"]               # recovery links lead to these and nowhere else
 # discount = "shopify"                       # or "woocommerce", or a parameter's name: how a link carries the code
-# logo = "https://shop.example.com/logo.png" # for the pages; on one of the hosts
-# colour = "#1f4fd8"                         # of their buttons
+# logo = "https://shop.example.com/logo.png" # for mails and pages; on one of the hosts
+# colour = "#1f4fd8"                         # of their buttons and links
+# support = "help@shop.example.com"          # whom shoppers may ask; or an https address
+# postal_address = "Other Shop, 2 Example Street, Exampletown"   # where it is not that above
+# locale = "de"                              # of carts whose exports name none: the language of their mails
 # tiktok_shop_id = "7495540735"              # whose TikTok webhooks these are, where there are several shops
 # api_key = "at least 20 characters"         # of its server, for /api/cart/track; both are better in the environment:
 # shopify_secret = "shpss_..."               # CARTCTL_STORES__MAIN__API_KEY, CARTCTL_STORES__MAIN__SHOPIFY_SECRET

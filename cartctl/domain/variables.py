@@ -20,7 +20,8 @@ CONTACT = ("first_name", "business_name")
 """What a variable may name besides the attributes that the sequence declares."""
 RESERVED = frozenset(
     "step segment items more_items item_count total brand shop_url postal_address recovery_link unsubscribe_link "
-    "link_valid_until link_valid_days coupon first_name business_name".split()
+    "link_valid_until link_valid_days coupon first_name business_name logo support support_link support_name colours "
+    "language direction start end say".split()
 )
 """The names that every template has: a variable cannot be called so."""
 

@@ -53,6 +53,13 @@ def run(sequences: Mapping[str, Sequence], renderer: Renderer, *, coupons: Mappi
                 hints.append(
                     f"{where}: no [coupons] {step.coupon} is configured: without imported codes the step is skipped"
                 )
+            for name, right in renderer.misnamed(sequence, step).items():
+                hints.append(f"{name}: nobody gets it: call it {right}")
+            hints.extend(
+                f'{where}: no shared/locales/{locale}.toml: "Total" and the like are said in English'
+                for locale in (sequence.language, *renderer.locales(sequence, step))
+                if not renderer.has_words(locale)
+            )
             for name, facts in _samples(step, coupons, renderer.locales(sequence, step)):
                 try:
                     mail = renderer.render(sequence, step, facts)
@@ -131,6 +138,8 @@ def _facts(
         locale=locale,
         brand="Example Shop",
         shop_url="https://shop.example.com",
+        logo="https://shop.example.com/logo.png",
+        support="help@shop.example.com",
         postal_address="Example Shop, 1 Example Street, Exampletown",
         recovery_link="https://mail.example.com/r/sample-token",
         unsubscribe_link="https://mail.example.com/u/sample-token",

@@ -42,11 +42,10 @@ _ABOUT = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sender:
-    """Who the mail is from, and what its footer says."""
+    """Who the mail is from."""
 
     sender: str
     reply_to: str | None
-    postal_address: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,10 +102,13 @@ class Composer:
             items=content.items,
             currency=row.currency,
             total=Money.from_minor(row.total_minor, row.currency),
-            locale=row.locale,
+            locale=row.locale or store.locale,
             brand=store.brand,
             shop_url=store.url,
-            postal_address=self._sender.postal_address,
+            logo=store.logo,
+            colour=store.colour,
+            support=store.support,
+            postal_address=store.postal_address,
             recovery_link=recovery,
             unsubscribe_link=unsubscribe,
             link_valid_until=now + self._links.valid_for,

@@ -29,6 +29,11 @@ class StoreFacts:
     logo: str = ""
     colour: str = ""
     """`#1f4fd8`; "": none of its own."""
+    postal_address: str = ""
+    support: str = ""
+    """Whom shoppers may ask: an e-mail address, or an https one."""
+    locale: str = ""
+    """Of carts that name none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -23,8 +23,15 @@ class MailFacts:
     """Of a contact in a sequence that has segments."""
     brand: str
     shop_url: str
+    logo: str = ""
+    """The address of a picture that shows the brand's name."""
+    colour: str = ""
+    """Of buttons and links, `#1f4fd8`; "": the layout's own."""
+    support: str = ""
+    """Whom a shopper may ask: an e-mail address, or an https one."""
     postal_address: str
     recovery_link: str
+    """Back to the cart; "" in a mail about none."""
     unsubscribe_link: str
     link_valid_until: datetime
     coupon: str

@@ -21,8 +21,10 @@ from jinja2 import FileSystemLoader, StrictUndefined, Template, TemplateNotFound
 from jinja2 import TemplateError as JinjaError
 from jinja2.runtime import Context
 from jinja2.sandbox import SandboxedEnvironment
+from markupsafe import Markup
 
 from cartctl.domain.carts import Item
+from cartctl.domain.colours import standing_out, text_on
 from cartctl.domain.money import UNKNOWN_CURRENCY, Money, exponent
 from cartctl.domain.sequences import Sequence as MailSequence
 from cartctl.domain.sequences import Step
@@ -30,12 +32,21 @@ from cartctl.domain.variables import UnresolvedError, resolve
 from cartctl.errors import CostlyTemplateError, TemplateError
 from cartctl.mail.bounds import check_product, cpu_limit, joined
 from cartctl.mail.facts import MailFacts, Rendered
+from cartctl.mail.languages import MAILS, Languages, direction
 from cartctl.mail.links import VALID_FOR
 from cartctl.mail.mjml import Compiler, NotMjmlError, works_on_its_output
 from cartctl.mail.texts import SUBJECT, TextFiles, Texts
+from cartctl.suggest import did_you_mean
 
-SHOWN_ITEMS = 10
-"""More lines than this are counted, not shown: a mail stays readable, and below the size at which Gmail clips it."""
+SHOWN_ITEMS = 50
+"""More lines than this are counted, not shown."""
+MAX_HTML_BYTES = 100_000
+"""Gmail clips what is larger than 102 kB, and the way out of the list with it: fewer lines are shown then."""
+MAX_NAME, MAX_VARIANT = 150, 100
+"""Characters; longer ones end with `…`."""
+_COLOUR = "#1f4fd8"
+_CARD, _DARK_CARD = "#ffffff", "#1e252f"
+"""What shared/layout.mjml shows buttons and links on."""
 COSTLY_TRIES = 3
 """One odd cart must not hold back the others' mails, nor a template at fault take its time of each of them."""
 
@@ -46,6 +57,7 @@ class Renderer:
     def __init__(self, folders: Sequence[Path]) -> None:
         self._folders = [str(folder) for folder in folders]
         self._files = TextFiles(folders)
+        self._languages = Languages(folders, MAILS)
         self._compiler = Compiler()
         self._environment = _Environment(
             loader=FileSystemLoader(self._folders, encoding="utf-8-sig"),
@@ -76,12 +88,30 @@ class Renderer:
         """Return the locales that a step has texts for beside those in the sequence's own language."""
         return self._files.locales(sequence, step)
 
+    def misnamed(self, sequence: MailSequence, step: Step) -> dict[str, str]:
+        """Return names of texts that nobody gets, and what they should be."""
+        return self._files.misnamed(sequence, step)
+
+    def has_words(self, locale: str) -> bool:
+        """Say whether what all mails share can be said in a language: else it is said in English."""
+        return self._languages.chosen(locale).partition("_")[0] == locale.partition("_")[0]
+
     def _render(self, texts: Texts, sequence: MailSequence, step: Step, facts: MailFacts) -> Rendered:
-        values = _values(step, facts)
+        """Show as many lines of the cart as the size allows: a line more is much the same as the one before."""
+        values = self.values(texts, step, facts)
         try:
             values |= resolve(sequence.variables, values, now=facts.sent_at, zone=facts.zone)
         except UnresolvedError as error:
             raise TemplateError(str(error), template=texts.where) from None
+        mail = self._filled(texts, step, values)
+        while (size := len(mail.html.encode())) > MAX_HTML_BYTES and len(values["items"]) > 1:
+            kept = min(len(values["items"]) * MAX_HTML_BYTES // size, len(values["items"]) - 1)
+            items, more = values["items"][: max(1, kept)], values["items"][max(1, kept) :]
+            values |= {"items": items, "more_items": values["more_items"] + len(more)}
+            mail = self._filled(texts, step, values)
+        return mail
+
+    def _filled(self, texts: Texts, step: Step, values: Mapping[str, Any]) -> Rendered:
         subject = "" if texts.has_subject else self._step_subject(texts, step, values)
         mjml, words = self._fill_mjml(texts.where, values)
         text = self._fill(f"{texts.where}.txt", lambda: self._environment.get_template(f"{texts.where}.txt"), values)
@@ -93,6 +123,47 @@ class Renderer:
         except NotMjmlError as error:
             raise TemplateError(f"not valid MJML: {error}", template=f"{texts.where}.mjml") from None
         return Rendered(" ".join(subject.split()), html, text.strip() + "\n")
+
+    def values(self, texts: Texts, step: Step, facts: MailFacts) -> dict[str, Any]:
+        """Return what a template is handed, but for the sequence's own variables."""
+        locale = _locale(facts.locale)
+        said_in = locale if locale.language == _locale(texts.locale).language else _locale(texts.locale)
+        known = {
+            name: _one_line(value) if isinstance(value, str) else value for name, value in facts.attributes.items()
+        }
+        return {
+            **known,
+            **shown_cart(facts.items, facts.currency, facts.total, facts.locale),
+            **_appearance(texts.locale, facts.colour),
+            "step": step.key,
+            "say": self._saying(texts.locale),
+            "segment": facts.segment,
+            "first_name": _greetable(facts.first_name),
+            "business_name": _greetable(facts.business_name),
+            "brand": facts.brand,
+            "shop_url": facts.shop_url,
+            "logo": facts.logo,
+            "postal_address": facts.postal_address,
+            "support": facts.support,
+            "support_link": f"mailto:{facts.support}" if "@" in facts.support else facts.support,
+            "support_name": facts.support.removeprefix("https://").rstrip("/"),
+            "recovery_link": facts.recovery_link,
+            "unsubscribe_link": facts.unsubscribe_link,
+            "link_valid_until": _date(facts.link_valid_until.date(), said_in),
+            "link_valid_days": VALID_FOR.days,
+            "coupon": facts.coupon,
+        }
+
+    def _saying(self, locale: str) -> Callable[..., str]:
+        """Return what gives templates the words that all mails of a language share."""
+        words = self._languages.words(self._languages.chosen(locale))
+
+        def say(key: str, **filled: Any) -> str:
+            if key not in words:
+                raise JinjaError(f'there is no word "{key}" in {MAILS}{did_you_mean(key, words)}')
+            return words[key].format_map(filled)
+
+        return say
 
     def _step_subject(self, texts: Texts, step: Step, values: Mapping[str, Any]) -> str:
         if texts.needs_subject:
@@ -164,25 +235,26 @@ class _Environment(SandboxedEnvironment):
         return super().getattr(obj, attribute)
 
 
-def _values(step: Step, facts: MailFacts) -> dict[str, Any]:
-    locale = _locale(facts.locale)
-    known = {name: _one_line(value) if isinstance(value, str) else value for name, value in facts.attributes.items()}
-    shown = shown_cart(facts.items, facts.currency, facts.total, facts.locale)
+@lru_cache(maxsize=256)
+def _appearance(locale: str, colour: str) -> dict[str, Any]:
+    """Return direction and colours: as markup, which belongs to a mail's structure and is compiled with it."""
+    colour = colour or _COLOUR
+    dark = standing_out(colour, _DARK_CARD, 3)  # WCAG 2.2, 1.4.11: what is no text
+    colours = {
+        "button": colour,
+        "on_button": text_on(colour),
+        "link": standing_out(colour, _CARD, 4.5),
+        "dark_button": dark,
+        "on_dark_button": text_on(dark),
+        "dark_link": standing_out(colour, _DARK_CARD, 4.5),
+    }
+    sides = {"direction": direction(locale), "start": "left", "end": "right"}
+    if sides["direction"] == "rtl":
+        sides |= {"start": "right", "end": "left"}
     return {
-        **known,
-        **shown,
-        "step": step.key,
-        "segment": facts.segment,
-        "first_name": _greetable(facts.first_name),
-        "business_name": _greetable(facts.business_name),
-        "brand": facts.brand,
-        "shop_url": facts.shop_url,
-        "postal_address": facts.postal_address,
-        "recovery_link": facts.recovery_link,
-        "unsubscribe_link": facts.unsubscribe_link,
-        "link_valid_until": _date(facts.link_valid_until.date(), locale),
-        "link_valid_days": VALID_FOR.days,
-        "coupon": facts.coupon,
+        "language": locale.replace("_", "-"),
+        "colours": {name: Markup(each) for name, each in colours.items()},  # noqa: S704 - six hexadecimal digits
+        **{name: Markup(side) for name, side in sides.items()},  # noqa: S704 - our own words
     }
 
 
@@ -201,8 +273,8 @@ def shown_cart(items: Sequence[Item], currency: str, total: Money, locale_name: 
 def _item(item: Item, currency: str, locale: Locale) -> dict[str, Any]:
     unit = None if item.unit_price is None else Money.of(item.unit_price, currency)
     return {
-        "name": _one_line(item.name),
-        "variant": _one_line(item.variant),
+        "name": _shortened(_one_line(item.name), MAX_NAME),
+        "variant": _shortened(_one_line(item.variant), MAX_VARIANT),
         "quantity": item.quantity,
         "unit_price": price(unit, locale) if unit else "",
         "line_total": price(unit * item.quantity, locale) if unit else "",
@@ -217,6 +289,10 @@ _NOT_XML = re.compile("[^\\t\\n\\r\\x20-\\ud7ff\\ue000-\\ufffd\\U00010000-\\U001
 def _one_line(text: str) -> str:
     """Keep what an export holds from breaking the mail: line ends, and characters that no XML may hold."""
     return " ".join(_NOT_XML.sub(" ", text).split())
+
+
+def _shortened(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[: length - 1].rstrip()}…"
 
 
 def _greetable(first_name: str) -> str:

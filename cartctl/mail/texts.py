@@ -46,14 +46,27 @@ class TextFiles:
 
     def locales(self, sequence: MailSequence, step: Step) -> tuple[str, ...]:
         """Return the locales that a step has texts for beside those in the sequence's own language."""
-        files = [
+        named = {locale_of(name) for name in self._names(sequence, step)}
+        return tuple(sorted(each for each in named if fallbacks(each)[:1] == (each,) and each != sequence.language))
+
+    def misnamed(self, sequence: MailSequence, step: Step) -> dict[str, str]:
+        """Return names that nobody's locale leads to, and what they should be: `offer.pt-br` is no `offer.pt_BR`."""
+        found = {name: locale_of(name) for name in self._names(sequence, step)}
+        return {
+            f"{sequence.name}/{name}": f"{name.partition('.')[0]}.{right}"
+            for name, locale in sorted(found.items())
+            for right in fallbacks(locale)[:1]
+            if right != locale
+        }
+
+    def _names(self, sequence: MailSequence, step: Step) -> set[str]:
+        """Return what a step's texts are called that are for a language or a segment, without their endings."""
+        return {
             path.name.removesuffix(path.suffix)
             for folder in self._folders
-            for path in (folder / sequence.name).glob(f"{step.key}*")
-            if path.suffix in (".mjml", ".txt")
-        ]
-        named = {locale_of(name) for name in files if name.startswith((f"{step.key}.", f"{step.key}@"))}
-        return tuple(sorted(each for each in named if fallbacks(each)[:1] == (each,) and each != sequence.language))
+            for path in (folder / sequence.name).glob(f"{step.key}[.@]*")
+            if path.suffix in (".mjml", ".txt") and path.stem != step.key
+        }
 
     def _find(self, sequence: str, name: str, *endings: str) -> Path | None:
         paths = (folder / sequence / f"{name}.{ending}" for folder in self._folders for ending in endings)

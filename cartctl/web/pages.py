@@ -25,8 +25,8 @@ from cartctl.domain.identity import mask_email
 from cartctl.jobs.recover import CartContent
 from cartctl.jobs.rules import StoreFacts
 from cartctl.jobs.unsubscribe import Standing
+from cartctl.mail.languages import PAGES, Languages, direction
 from cartctl.mail.render import shown_cart
-from cartctl.web.languages import Languages
 
 _COLOUR = "#1f4fd8"
 
@@ -45,7 +45,7 @@ class Pages:
 
     def __init__(self, folders: Sequence[Path], *, only_store: StoreFacts | None) -> None:
         """`only_store`: whose pages they are where a link does not tell, there being no other."""
-        self._languages = Languages(folders)
+        self._languages = Languages(folders, PAGES)
         self._only_store = only_store
         self._environment = SandboxedEnvironment(
             loader=FileSystemLoader([str(folder) for folder in folders]),
@@ -134,7 +134,7 @@ class Pages:
             | {
                 "say": lambda key, **filled: words[key].format_map(filled),
                 "language": language.replace("_", "-"),
-                "direction": self._languages.direction(language),
+                "direction": direction(language),
                 "brand": store.brand if store else "",
                 "home": store.url if store else "",
                 "logo": store.logo if store else "",

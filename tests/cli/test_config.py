@@ -166,6 +166,13 @@ def test_file_with_a_byte_order_mark_is_read() -> None:
         ('[stores.b]\ncurrency = "EURO"', 'stores.b.currency: "EURO" is no ISO 4217 currency code'),
         ('[stores.b]\ntimezone = "Berlin"', 'stores.b.timezone: "Berlin" is no IANA time zone'),
         ('[stores.b]\ncountry = "Germany"', 'stores.b.country: "Germany" is no ISO 3166 country code'),
+        ('[stores.b]\ncolour = "green"', 'stores.b.colour: "green" is no colour (#1f4fd8 is)'),
+        ('[stores.b]\nlocale = "German"', 'stores.b.locale: "German" is no locale ("de" and "de_AT" are)'),
+        (
+            '[stores.b]\nsupport = "ask us"',
+            'stores.b.support: "ask us" is neither an e-mail address nor an https address',
+        ),
+        ('[stores.b]\nsupport = "javascript:alert@b.example"', "stores.b.support: "),
         (f"[stores.{'x' * 61}]", f"stores.{'x' * 61}: a store's name has 1 to 60 characters"),
         ("[coupons]\na = 'A'\nb = 3", "coupons.b: expected str, got int"),
         ('[purchase]\nnot_purchases = ["failed", 3]', "purchase.not_purchases[1]: expected str, got int"),

@@ -4,13 +4,21 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cartctl.domain.colours import contrast, text_on
+from cartctl.domain.colours import contrast, standing_out, text_on
 
 
 @given(st.integers(0, 0xFFFFFF))
 def test_every_colour_gets_text_that_stands_out(number: int) -> None:
     colour = f"#{number:06x}"
     assert contrast(colour, text_on(colour)) >= 4.5
+
+
+@given(st.integers(0, 0xFFFFFF), st.integers(0, 0xFFFFFF), st.sampled_from([3.0, 4.5]))
+def test_every_colour_is_brought_to_stand_out(number: int, behind: int, ratio: float) -> None:
+    colour, background = f"#{number:06x}", f"#{behind:06x}"
+    found = standing_out(colour, background, ratio)
+    assert contrast(found, background) >= ratio
+    assert found == colour or contrast(colour, background) < ratio, "a colour that can be read is kept"
 
 
 @pytest.mark.parametrize(

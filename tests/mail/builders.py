@@ -13,6 +13,7 @@ from cartctl.mail.facts import MailFacts, Rendered
 from cartctl.mail.message import OutgoingMessage
 from cartctl.mail.render import Renderer
 from cartctl.mail.templates import load_sequences
+from cartctl.mail.texts import Texts
 
 NOW = datetime(2026, 3, 2, 10, 30, tzinfo=UTC)
 UNSUBSCRIBE = "https://mail.shop.example.com/u/123.aaaaaa.bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
@@ -64,6 +65,12 @@ def facts(*items: Item, currency: str = "EUR", locale: str = "en_US", **changes:
 
 def shipped() -> Sequence:
     return load_sequences([resources.shipped_templates()])["cart-recovery"]
+
+
+def template_values(about: MailFacts) -> dict[str, Any]:
+    """Return what a template is handed."""
+    texts = Texts(where="cart-recovery/reminder", locale="en", has_subject=False, needs_subject=False)
+    return Renderer([resources.shipped_templates()]).values(texts, shipped().steps[0], about)
 
 
 def render(about: MailFacts, step: str = "reminder") -> Rendered:

@@ -33,7 +33,7 @@ GOOD = "{{ recovery_link }} {{ unsubscribe_link }} {{ postal_address }}"
 def test_the_shipped_sequences_pass_in_silence(shop: Shop) -> None:
     outcome = check(shop, ok=True)
     assert (outcome.out, outcome.err) == ("", "")
-    assert check(shop, "-v", ok=True).out == "20 mails of 3 steps rendered, 0 problems\n"
+    assert check(shop, "-v", ok=True).out == "40 mails of 3 steps rendered, 0 problems\n"
 
 
 def test_the_shipped_sequences_pass_without_any_configuration(shop: Shop) -> None:
@@ -48,7 +48,7 @@ def test_the_shipped_sequences_pass_without_any_configuration(shop: Shop) -> Non
 
 
 def test_json(shop: Shop) -> None:
-    assert check(shop, "--json", ok=True).json == {"steps": 3, "rendered": 20, "problems": [], "hints": []}
+    assert check(shop, "--json", ok=True).json == {"steps": 3, "rendered": 40, "problems": [], "hints": []}
 
 
 def test_an_undefined_name_is_named_once_with_its_line(shop: Shop, own: Path) -> None:
@@ -132,7 +132,7 @@ def test_the_json_of_a_failed_check_can_still_be_read(shop: Shop, own: Path) -> 
     with_text(own, "{{ cupon }}")
     outcome = check(shop, "--json")
     assert outcome.exit_code == 1
-    assert json.loads(outcome.out)["rendered"] == 15
+    assert json.loads(outcome.out)["rendered"] == 35
 
 
 def test_a_text_with_a_hole_where_the_code_was_is_told_of(shop: Shop, own: Path) -> None:
@@ -159,7 +159,15 @@ def test_each_language_is_rendered(shop: Shop, own: Path) -> None:
         text = (resources.shipped_templates() / "cart-recovery" / f"reminder.{ending}").read_text(encoding="utf-8")
         subject = "Subject: Uw winkelwagen\n\n" if ending == "txt" else ""
         (own / f"reminder.nl.{ending}").write_text(subject + text, encoding="utf-8")
-    assert check(shop, "--json", ok=True).json["rendered"] == before + 5
+    outcome = check(shop, "--json", ok=True)
+    assert outcome.json["rendered"] == before + 5
+    assert outcome.json["hints"] == [
+        'cart-recovery/reminder: no shared/locales/nl.toml: "Total" and the like are said in English'
+    ]
+    words = own.parent / "shared" / "locales" / "nl.toml"
+    words.parent.mkdir(parents=True)
+    words.write_text('cart_total = "Totaal"', encoding="utf-8")
+    assert check(shop, "--json", ok=True).json["hints"] == []
     with (own / "reminder.nl.txt").open("a", encoding="utf-8") as stream:
         stream.write("{{ cupon }}")
     outcome = check(shop)
@@ -174,7 +182,17 @@ def test_a_language_without_a_subject_is_refused(shop: Shop, own: Path) -> None:
         (own / f"reminder.nl.{ending}").write_text(text, encoding="utf-8")
     outcome = check(shop)
     assert outcome.exit_code == 1
-    assert outcome.err == (
+    assert outcome.err.startswith(
         "cartctl: cart-recovery/reminder.nl.txt: has no subject: begin it with a line `Subject: …` "
         "(sample cart: usual, in nl)\n"
     )
+
+
+def test_a_name_that_no_locale_leads_to_is_told_of(shop: Shop, own: Path) -> None:
+    (own / "reminder.pt-br.txt").write_text("Subject: x", encoding="utf-8")
+    assert check(shop, ok=True).err == "cartctl: cart-recovery/reminder.pt-br: nobody gets it: call it reminder.pt_BR\n"
+    (own.parent / "shared" / "locales").mkdir(parents=True)
+    (own.parent / "shared" / "locales" / "de.toml").write_text('cart_totel = "x"', encoding="utf-8")
+    outcome = check(shop)
+    assert outcome.exit_code == 2
+    assert 'de.toml: unknown key "cart_totel" (did you mean "cart_total"?)' in outcome.err

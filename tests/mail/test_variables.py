@@ -10,11 +10,10 @@ import pytest
 from cartctl import resources
 from cartctl.domain.variables import RESERVED
 from cartctl.errors import TemplateError
-from cartctl.mail import render
 from cartctl.mail.facts import Rendered
 from cartctl.mail.render import Renderer
 from cartctl.mail.templates import load_sequences
-from tests.mail.builders import facts
+from tests.mail.builders import facts, template_values
 from tests.shop import Shop, cart
 
 SEQUENCE = """
@@ -90,8 +89,7 @@ def test_a_variable_that_cannot_be_made_is_a_fault_of_the_text(tmp_path: Path) -
 
 
 def test_the_names_that_variables_may_not_take_are_those_of_every_template() -> None:
-    with_step = load_sequences([resources.shipped_templates()])["cart-recovery"].steps[0]
-    assert render._values(with_step, facts()).keys() == RESERVED
+    assert template_values(facts()).keys() == RESERVED
 
 
 def test_a_mail_without_its_variable_waits_is_told_of_and_costs_no_step(shop: Shop) -> None:

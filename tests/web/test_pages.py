@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from cartctl.errors import ConfigurationError
+from cartctl.mail.languages import PAGES, Languages
 from cartctl.resources import shipped_templates
-from cartctl.web.languages import Languages
 from cartctl.web.limits import SlowBody
 from tests.shop import Shop, order
 from tests.web.site import STORE, Site, mailed, open_site
@@ -84,7 +84,7 @@ def test_a_mistake_in_a_language_is_refused_at_once(tmp_path: Path, text: str, c
     (tmp_path / "pages" / "locales").mkdir(parents=True)
     (tmp_path / "pages" / "locales" / "nl.toml").write_text(text)
     with pytest.raises(ConfigurationError, match=re.escape(complaint)):
-        Languages([tmp_path, shipped_templates()])
+        Languages([tmp_path, shipped_templates()], PAGES)
 
 
 def test_the_pages_bear_the_stores_name_logo_and_colour(shop: Shop) -> None:
