@@ -33,8 +33,8 @@ def reap(job: SendJob, result: Sent) -> None:
             elif never_in_doubt(row.transport):
                 sure.append(row.id)
             else:
-                (again if may_ask_again(row.transport, row.sent_at, now) else lost).append(row.id)
-        unsent: dict[str, Any] = {"sent_at": None}
+                (again if may_ask_again(row.transport, row.first_sent_at, now) else lost).append(row.id)
+        unsent: dict[str, Any] = {"sent_at": None, "first_sent_at": None}
         for ids, state, values in ((claimed, S.CLAIMED, {}), (again, S.SENDING, {}), (sure, S.SENDING, unsent)):
             messages.move(connection, ids, state, S.SCHEDULED, at=now, reason="lease-expired", expired_at=now, **values)
         drop_if_stopped(connection, [owners[id_] for id_ in (*claimed, *again, *sure)], now=now)

@@ -43,7 +43,7 @@ def retry(database: Database, ids: Sequence[int], *, rules: Rules, now: datetime
                 continue
             enrollments.revive(connection, row.enrollment_id)
             messages.cancel_open(connection, [row.enrollment_id], reason="earlier-step", at=now)
-            values: dict[str, Any] = {"attempt_at": now, "attempts": 0, "sent_at": None}
+            values: dict[str, Any] = {"attempt_at": now, "attempts": 0, "sent_at": None, "first_sent_at": None}
             messages.move(connection, [row.id], S.UNKNOWN, S.SCHEDULED, at=now, reason="operator", **values)
             result.resolved.append(row.id)
     return result

@@ -165,7 +165,7 @@ class _Loop:
     def _hand_over(self, ready: Ready, lease_until: datetime | None) -> Flown:
         """A transport does not raise. Should one, nobody knows what became of the mail; the others still settle."""
         assert ready.mail is not None
-        since = ready.row.sent_at or ready.mail.date
+        since = ready.mail.date
         if lease_until is not None and self.job.clock() >= lease_until:
             return Flown(ready, since, Overslept())
         try:
@@ -209,7 +209,7 @@ class _Loop:
                 continue
             try:
                 # Handed over once more, it must be the very same mail: the provider compares.
-                mail = self.equipment.composer.compose(row.id, sequence, step, content, now=row.sent_at or now)
+                mail = self.equipment.composer.compose(row.id, sequence, step, content, now=row.first_sent_at or now)
             except Exception as error:  # noqa: BLE001 - whatever one cart's data does to a template, the others go out
                 what = str(error) if isinstance(error, TemplateError) else f"{type(error).__name__} while rendering"
                 faulty.append(row)

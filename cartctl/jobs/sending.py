@@ -99,6 +99,8 @@ class Ready:
     row: Row[Any]
     content: Content
     mail: OutgoingMessage | None
+    sent_at: datetime | None = None
+    """When the gate let it leave."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,7 +102,7 @@ def give_back_all(
                 id=id_,
                 to_state=S.SCHEDULED,
                 reason="never-left",
-                values=FREE | {"sent_at": row.sent_at, "coupon": row.coupon},
+                values=FREE | {"sent_at": row.sent_at, "first_sent_at": row.first_sent_at, "coupon": row.coupon},
             )
             for id_, row in before.items()
         ]
@@ -194,17 +194,23 @@ def outcome(flight: Flown, row: Row[Any], transport: Transport, job: SendJob, *,
     told, until an acceptance ends it.
     """
     attempts = row.attempts + 1
-    in_doubt = flight.ready.row.sent_at is not None
+    in_doubt = row.sent_at is not None
+    tried_at = flight.ready.sent_at
     values = FREE | {"receipt": row.receipt, "attempts": row.attempts, "attempt_at": row.attempt_at}
+
+    def handed(sent_at: datetime | None) -> dict[str, Any]:
+        return {"sent_at": sent_at, "first_sent_at": flight.since if sent_at else None}
 
     def final(state: MessageState, reason: str = "", *, receipt: str = "", sent: bool = True) -> Change:
         state = S.UNKNOWN if in_doubt and state == S.FAILED else state
-        changed = {"receipt": receipt, "sent_at": flight.since if sent or in_doubt else None}
+        changed = {"receipt": receipt} | handed(tried_at if sent else row.sent_at)
         return Change(id=row.id, to_state=state, reason=reason[:200], values=values | changed)
 
-    def again(reason: str, at: datetime, *, tries: int = row.attempts, doubt: bool = in_doubt) -> Change:
+    def again(
+        reason: str, at: datetime, *, tries: int = row.attempts, sent_at: datetime | None = row.sent_at
+    ) -> Change:
         at = min(at, max(now, row.due_at + job.rules.time.grace))
-        changed = {"attempts": tries, "attempt_at": at, "sent_at": flight.since if doubt else None}
+        changed = {"attempts": tries, "attempt_at": at} | handed(sent_at)
         return Change(id=row.id, to_state=S.SCHEDULED, reason=reason[:200], values=values | changed)
 
     wait = backoff(attempts, message_id=row.id)
@@ -215,7 +221,8 @@ def outcome(flight: Flown, row: Row[Any], transport: Transport, job: SendJob, *,
             return final(S.FAILED, reason)
         case Unknown(reason):
             if attempts < MAX_ATTEMPTS and may_ask_again(transport.name, flight.since, now):
-                return again(reason, now + wait, tries=attempts, doubt=not never_in_doubt(transport.name))
+                may_be_there = None if never_in_doubt(transport.name) else tried_at
+                return again(reason, now + wait, tries=attempts, sent_at=may_be_there)
             return final(S.UNKNOWN, reason)
         case Throttled(until, pause):
             return again("throttled", max(until or now + (pause or wait), now + timedelta(seconds=1)))
@@ -264,15 +271,18 @@ def _gate(
         if isinstance(verdict.decision, Send):
             verdict = _unless_asked_too_late(verdict, equipment.transport, now)  # noqa: PLW2901 - the last word on it
         if isinstance(verdict.decision, Send) and one.mail is not None:
+            # Handed over again it may arrive only now: gaps and caps count from the last time.
+            sent_at = one.mail.date if one.row.sent_at is None else now
             values = {
-                "sent_at": one.row.sent_at or one.mail.date,
+                "sent_at": sent_at,
+                "first_sent_at": one.mail.date,
                 "transport": equipment.transport.name,
                 "delivers": equipment.transport.delivers,
                 "coupon": verdict.coupon_code,
                 "lease_until": now + job.rules.lease,
             }
             sending.append(Change(id=one.row.id, to_state=S.SENDING, values=values, facts=verdict.facts))
-            turned.cleared.append(one)
+            turned.cleared.append(replace(one, sent_at=sent_at))
         else:
             turned.turned_away.append((one, verdict))
     messages.move_each(connection, S.CLAIMED, sending, at=now)
@@ -281,7 +291,7 @@ def _gate(
 
 def _unless_asked_too_late(verdict: Verdict, transport: Transport, now: datetime) -> Verdict:
     """A message whose earlier answer was lost goes out again only to the transport that can tell a repeat."""
-    since, asked = verdict.message.sent_at, verdict.message.transport
+    since, asked = verdict.message.first_sent_at, verdict.message.transport
     if since is None or (asked == transport.name and may_ask_again(asked, since, now)):
         return verdict
     return replace(verdict, decision=Skip("asked-too-late"))

@@ -40,11 +40,12 @@ def messages(connection: Connection, rows: Sequence[Row[Any]], since: int) -> li
     names = [column.name for column in messages_table.c]
     kept: list[tuple[Any, ...]] = []
     for row in rows:
-        if row.id not in changed_later or (row.sent_at is not None and row.sent_at <= since):
+        if row.id not in changed_later or (row.sent_at is not None and (row.first_sent_at or row.sent_at) <= since):
             kept.append(tuple(row))
         elif row.id in changed and MessageState(changed[row.id][0]) not in OPEN:
             state, reason = changed[row.id]
-            was = {"state": state, "reason": reason, "sent_at": None, "lease_token": None, "lease_until": None}
+            empty = ("sent_at", "first_sent_at", "lease_token", "lease_until")
+            was = {"state": state, "reason": reason, **dict.fromkeys(empty)}
             kept.append(tuple(was.get(name, value) for name, value in zip(names, row, strict=True)))
     return kept
 

@@ -231,7 +231,8 @@ messages = Table(
     Column("delivers", Boolean, nullable=False, server_default=text("false")),
     Column("receipt", String(200), nullable=False, server_default=""),
     Column("coupon", String(100), nullable=False, server_default=""),
-    Column("sent_at", UtcTime),
+    Column("sent_at", UtcTime),  # when it was last handed over
+    Column("first_sent_at", UtcTime),  # earlier, where an answer was lost and a provider that knows repeats asked again
     Column("is_test", Boolean, nullable=False, server_default=text("false")),
     UniqueConstraint("enrollment_id", "step"),
     # An id goes into links and file names: it is never given out twice, not even after a deletion.

@@ -118,6 +118,20 @@ def test_it_is_asked_again_for_23_hours_and_not_after(
     assert engine.states[1][:2] == ("urgency", "scheduled")
 
 
+def test_the_next_mail_keeps_its_distance_from_the_last_time_that_it_was_asked(
+    engine: Engine, resend: OverTheWire
+) -> None:
+    """It may have arrived only then."""
+    resend.lost = 1
+    run(engine, "30m")
+    run(engine, "14h")
+    assert engine.states[:2] == [("reminder", "accepted", ""), ("urgency", "scheduled", "gap")]
+    run(engine, "24h5m")
+    assert engine.states[1][:2] == ("urgency", "scheduled"), "ten hours after the reminder, and 12 is the least"
+    run(engine, "26h")
+    assert engine.states[1][:2] == ("urgency", "accepted")
+
+
 def test_a_run_that_died_long_ago_is_not_asked_for(engine: Engine, resend: OverTheWire) -> None:
     resend.dies = True
     with pytest.raises(Killed):
@@ -207,8 +221,10 @@ def test_a_message_in_doubt_counts_for_the_gap_and_does_not_wait_for_itself(db: 
     engine.run("89m")
     assert engine.states[0] == ("reminder", "accepted", "")
     assert {mail.id for mail in provider.given} == {1}
-    engine.run("90m")
-    assert provider.given[-1].id == 2, "an hour after the first was handed over first"
+    engine.run("148m")
+    assert provider.given[-1].id == 1, "it may have arrived only when it was asked for again"
+    engine.run("149m")
+    assert provider.given[-1].id == 2, "an hour after the first was handed over last"
 
 
 def test_messages_in_doubt_count_for_the_cap(db: EngineDatabase, tmp_path: Path) -> None:

@@ -29,6 +29,7 @@ NEW = {
     "enrollments.segment": "",
     "events.scanner_score": None,
     "message_transitions.facts": "",
+    "messages.first_sent_at": None,
     "messages.is_test": False,
     "orders.erased": False,
     "orders.total_given": True,
