@@ -5,11 +5,11 @@ import typing
 from datetime import timedelta
 from ipaddress import ip_network
 from typing import Literal
-from urllib.parse import urlsplit
 
 import msgspec
 
 from cartctl.domain.destinations import Host, destination
+from cartctl.domain.targets import is_safe_url, refused_target
 from cartctl.domain.times import format_duration
 from cartctl.domain.variants import fallbacks
 from cartctl.values import Country, Currency, Duration, Hours, Secret, Section, ZoneName, hours
@@ -221,6 +221,7 @@ class Settings(Section, frozen=True):
     healthcheck: HealthcheckSettings = HealthcheckSettings()
     doctor: DoctorSettings = DoctorSettings()
     web: WebSettings = WebSettings()
+    alerts: dict[str, Secret] = msgspec.field(default_factory=dict)
     coupons: dict[str, str] = msgspec.field(default_factory=dict)
     mappings: dict[str, dict[str, str]] = msgspec.field(default_factory=dict)
     stores: dict[str, Store] = msgspec.field(default_factory=dict)
@@ -263,7 +264,7 @@ def wrong_values(settings: Settings) -> typing.Iterator[tuple[str, str]]:
         yield "base_url", f'"{settings.base_url}" is no URL (https://mail.example.com is)'
     if settings.smtp.port is not None and not 1 <= settings.smtp.port <= 65535:
         yield "smtp.port", f"{settings.smtp.port} is not between 1 and 65535"
-    if settings.healthcheck.url and not _is_safe(settings.healthcheck.url.reveal()):
+    if settings.healthcheck.url and not is_safe_url(settings.healthcheck.url.reveal()):
         yield "healthcheck.url", "is no https address (http is for this machine alone)"  # not which: it is a secret
     if settings.mode == "test" and not settings.test_recipients:
         yield "test_recipients", 'mode = "test" needs an address that tests may go to'
@@ -272,7 +273,7 @@ def wrong_values(settings: Settings) -> typing.Iterator[tuple[str, str]]:
             yield "test_recipients", f"number {number} is no e-mail address"
     if not 0.1 <= settings.notion.requests_per_second <= 10_000:
         yield "notion.requests_per_second", f"{settings.notion.requests_per_second:g} is not between 0.1 and 10000"
-    if not _is_safe(settings.notion.host):
+    if not is_safe_url(settings.notion.host):
         yield "notion.host", f'"{settings.notion.host}" is no https address: the key would travel in the clear'
     for name in ("contacts", "messages"):
         if not getattr(settings.notion, name).id:
@@ -291,6 +292,9 @@ def wrong_values(settings: Settings) -> typing.Iterator[tuple[str, str]]:
         if (number := getattr(settings.web, key)) < 0:
             yield f"web.{key}", f"{number} is below 0 (0: no limit)"
     yield from _wrong_keys(settings)
+    for name, target in settings.alerts.items():
+        if complaint := refused_target(target.reveal()):
+            yield f"alerts.{name}", complaint
     for name, store in settings.stores.items():
         if not 1 <= len(name) <= MAX_STORE_NAME:
             yield f"stores.{name}", f"a store's name has 1 to {MAX_STORE_NAME} characters"
@@ -337,12 +341,3 @@ def _refused(read: typing.Callable[[str], object], text: str) -> str | None:
     except ValueError as error:
         return str(error) or f'"{text}" cannot be read'
     return None
-
-
-def _is_safe(url: str) -> bool:
-    try:
-        parts = urlsplit(url)
-        on_this_machine = parts.hostname in ("localhost", "127.0.0.1", "::1")
-    except ValueError:
-        return False
-    return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and on_this_machine))

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from cartctl import resources
@@ -17,6 +17,7 @@ from cartctl.domain.destinations import Host
 from cartctl.domain.identity import normalise_email
 from cartctl.domain.money import UNKNOWN_CURRENCY
 from cartctl.domain.purchases import PurchaseRules
+from cartctl.domain.targets import is_this_machine
 from cartctl.domain.times import QuietHours, zone_named
 from cartctl.errors import ConfigurationError
 from cartctl.importers.records import Context
@@ -29,6 +30,9 @@ from cartctl.mail.templates import load_sequences
 from cartctl.settings import ResendSettings, SendgridSettings, Settings, SmtpSettings
 from cartctl.store import keys
 from cartctl.store.database import Database
+
+if TYPE_CHECKING:
+    from cartctl.jobs.alerting import Messenger
 
 SWITCH_SECONDS = 0.0005
 NO_SENDER = 'from (such as "Example Shop <shop@example.com>")'
@@ -235,6 +239,25 @@ def equip(
             executor=ThreadPoolExecutor(max_workers=loaded.settings.sending.concurrency),
             hashing_key=hashing,
         )
+
+    return build
+
+
+def messenger(loaded: Loaded, database: Database, clock: Clock, *, rehearses: bool) -> "Callable[[], Messenger]":
+    """Return what builds the way alerts go, when there is one to tell. A rehearsal calls nobody outside."""
+
+    def build() -> "Messenger":
+        from cartctl.jobs.alerting import Messenger
+        from cartctl.mail.alerts import Alerts
+
+        _, hashing = secret_keys(loaded, database, clock())
+        ways = Alerts(
+            transport=lambda: make_transport(loaded, hashing, clock),
+            sender=loaded.settings.from_ or _NOWHERE,
+            clock=clock,
+            may_call=lambda url: not rehearses or is_this_machine(url),
+        )
+        return Messenger(targets={name: one.reveal() for name, one in loaded.settings.alerts.items()}, tell=ways.tell)
 
     return build
 

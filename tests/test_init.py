@@ -19,7 +19,7 @@ EXAMPLES = {
     *("metrics.textfile", "healthcheck.url", "doctor.nameserver"),
     *("notion.ca_file", "notion.contacts.database", "notion.contacts.data_source", "notion.contacts.attributes"),
     *("notion.messages.database", "notion.messages.data_source"),
-    *("test_recipients", "tiktok.app_key", "coupons", "mappings", "stores"),
+    *("alerts", "test_recipients", "tiktok.app_key", "coupons", "mappings", "stores"),
 }
 """What stands in the file as an example. Everything else shows its default."""
 
@@ -47,7 +47,7 @@ def test_it_mentions_every_key(cli: Cli, tmp_path: Path) -> None:
     assert set(flat(data)) >= {
         name
         for name in as_values(Settings())
-        if name not in ("coupons", "mappings", "stores", "notion.contacts.attributes")
+        if name not in ("alerts", "coupons", "mappings", "stores", "notion.contacts.attributes")
     } - {
         *("sendgrid.api_key", "resend.api_key", "smtp.password", "tiktok.app_secret"),  # belong into the environment
         *("resend.webhook_secret", "web.report_key", "notion.api_key"),

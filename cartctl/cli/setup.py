@@ -146,6 +146,10 @@ transport = "outbox"
 # The key for /api/cart/analytics belongs into the environment: CARTCTL_WEB__REPORT_KEY
 # scanners = []                              # addresses or networks whose clicks are no shopper's
 
+[alerts]
+# owner = "mail:owner@example.com"           # whom a segment with alert = "owner" tells; or "webhook:https://..."
+# A webhook's URL is a secret: it belongs into the environment, CARTCTL_ALERTS__OWNER
+
 [coupons]
 # recovery10 = "BACK10"                      # the code of the offer mail; or one for each: cartctl import coupons
 

@@ -99,6 +99,7 @@ def _tick(
                     limit=limit,
                     confirm_burst=confirm_burst,
                     intake=wiring.intake(state.loaded, writes=not dry_run),
+                    messenger=None if dry_run else wiring.messenger(state.loaded, real, now, rehearses=at is not None),
                     on_note=on_note,
                     at=failpoint(os.environ),
                 )

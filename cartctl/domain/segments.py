@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from cartctl.domain.targets import refused_alert
 from cartctl.domain.written import check_keys, check_texts, tables
 
 
@@ -20,6 +21,8 @@ class Segment:
     description: str = ""
     action: str = ""
     """What a person should do about such a contact."""
+    alert: str = ""
+    """Who is told of each: `webhook:URL`, `mail:ADDRESS`, or a name in [alerts] of the configuration."""
 
 
 def parse_segments(data: Any) -> tuple[Segment, ...]:
@@ -43,10 +46,12 @@ def parse_segments(data: Any) -> tuple[Segment, ...]:
 
 
 def _segment(table: Mapping[str, Any], number: int) -> Segment:
-    check_keys(table, required=("key",), optional=("when", "priority", "description", "action"))
-    check_texts(table, ("key", "when", "description", "action"))
+    check_keys(table, required=("key",), optional=("when", "priority", "description", "action", "alert"))
+    check_texts(table, ("key", "when", "description", "action", "alert"))
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,59}", table["key"]):
         raise ValueError("a key is made of a-z, 0-9, - and _, 60 at most")
+    if "alert" in table and (complaint := refused_alert(table["alert"])):
+        raise ValueError(f"alert: {complaint}")
     priority = table.get("priority", number)
     if isinstance(priority, bool) or not isinstance(priority, int) or priority < 1:
         raise ValueError('"priority" is a whole number from 1 on')
@@ -56,4 +61,5 @@ def _segment(table: Mapping[str, Any], number: int) -> Segment:
         priority=priority,
         description=table.get("description", ""),
         action=table.get("action", ""),
+        alert=table.get("alert", ""),
     )

@@ -7,6 +7,7 @@
 5. See which brakes hold, and tell of them.              jobs.brakes
 6. Claim, render, gate, send, settle.                    jobs.send_due
 7. Note how it went.
+8. Tell who asked for it which segments were entered.    jobs.alerting
 """
 
 from collections import Counter
@@ -18,7 +19,7 @@ from cartctl.jobs.brakes import Braking
 from cartctl.jobs.detect import Detected
 from cartctl.jobs.reap import reap
 from cartctl.jobs.sending import SendJob, Sent
-from cartctl.store import imports, intake
+from cartctl.store import alerts, imports, intake
 
 if TYPE_CHECKING:
     from cartctl.jobs.drain import Drained
@@ -75,6 +76,7 @@ def run(job: SendJob) -> RunResult:
     counts = result.as_json() | {"by_sequence": dict(sorted(sent.by_sequence.items()))}
     with job.database.write() as connection:
         imports.run_finished(connection, run_id, counts, at=job.clock())
+    sent.problems += _alert(job)
     return result
 
 
@@ -86,3 +88,15 @@ def _drain(job: SendJob) -> "Drained | None":
     from cartctl.jobs import drain
 
     return drain.run(job)
+
+
+def _alert(job: SendJob) -> list[str]:
+    """Most ticks have nothing to tell."""
+    if job.messenger is None:
+        return []
+    with job.database.read() as connection:
+        if not alerts.any_waiting(connection, due_by=job.clock()):
+            return []
+    from cartctl.jobs import alerting
+
+    return alerting.run(job.database, job.rules, job.messenger(), clock=job.clock)

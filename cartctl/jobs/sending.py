@@ -6,7 +6,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Row
 
@@ -15,6 +15,9 @@ from cartctl.jobs.compose import Composer, Content
 from cartctl.jobs.rules import Clock, Rules
 from cartctl.mail.message import Answer, OutgoingMessage, Transport
 from cartctl.store.database import Database
+
+if TYPE_CHECKING:
+    from cartctl.jobs.alerting import Messenger
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +86,8 @@ class SendJob:
     """Waits so many seconds."""
     intake: Intake | None = None
     """How what the endpoint took in is read; None: it is left alone."""
+    messenger: "Callable[[], Messenger] | None" = None
+    """How somebody is told that a contact has entered a segment; None: nobody is."""
     rate_per_second: float | None = None
     limit: int | None = None
     confirm_burst: bool = False
