@@ -120,6 +120,13 @@ class NotionMessages(Section, frozen=True):
     test: str = "Test"
 
 
+class NotionTemplates(Section, frozen=True):
+    database: str | None = None
+    data_source: str | None = None
+    id: str = "Name"
+    subject: str = "Subject"
+
+
 class NotionSettings(Section, frozen=True):
     api_key: Secret = Secret("")
     host: str = "https://api.notion.com"
@@ -128,6 +135,7 @@ class NotionSettings(Section, frozen=True):
     sequences: tuple[str, ...] = ()
     contacts: NotionContacts = NotionContacts()
     messages: NotionMessages = NotionMessages()
+    templates: NotionTemplates = NotionTemplates()
 
 
 class TiktokSettings(Section, frozen=True):
@@ -275,9 +283,11 @@ def wrong_values(settings: Settings) -> typing.Iterator[tuple[str, str]]:
         yield "notion.requests_per_second", f"{settings.notion.requests_per_second:g} is not between 0.1 and 10000"
     if not is_safe_url(settings.notion.host):
         yield "notion.host", f'"{settings.notion.host}" is no https address: the key would travel in the clear'
-    for name in ("contacts", "messages"):
+    for name in ("contacts", "messages", "templates"):
         if not getattr(settings.notion, name).id:
             yield f"notion.{name}.id", "a page is known by it: it needs a property"
+    if not settings.notion.templates.subject:
+        yield "notion.templates.subject", "every text has one: it needs a property"
     if (mail := settings.notion.contacts.mail) and "{n}" not in mail:
         yield "notion.contacts.mail", f'"{mail}" has no {{n}}: each mail of a sequence has a property of its own'
     if not 1 <= settings.time_scale <= 100_000:

@@ -19,6 +19,7 @@ EXAMPLES = {
     *("metrics.textfile", "healthcheck.url", "doctor.nameserver"),
     *("notion.ca_file", "notion.contacts.database", "notion.contacts.data_source", "notion.contacts.attributes"),
     *("notion.messages.database", "notion.messages.data_source"),
+    *("notion.templates.database", "notion.templates.data_source"),
     *("alerts", "test_recipients", "tiktok.app_key", "coupons", "mappings", "stores"),
 }
 """What stands in the file as an example. Everything else shows its default."""

@@ -22,6 +22,7 @@ from cartctl.cli import (
     messages,
     notion,
     purging,
+    pushing,
     reporting,
     sequences,
     serve,
@@ -82,6 +83,7 @@ app.command("serve")(serve.serve)
 app.add_typer(sequences.app, name="sequences")
 app.add_typer(contacts.app, name="contact")
 app.add_typer(suppressing.app, name="suppress")
+app.add_typer(pushing.app, name="templates")
 app.add_typer(notion.app, name="notion")
 app.command("purge")(purging.purge)
 app.add_typer(database.app, name="db")

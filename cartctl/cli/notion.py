@@ -15,7 +15,7 @@ from cartctl.cli.session import State, clock, complain, print_json
 from cartctl.config import Loaded
 from cartctl.domain.sequences import ENROLLED, Sequence
 from cartctl.errors import ConfigurationError
-from cartctl.settings import NotionContacts, NotionMessages
+from cartctl.settings import NotionContacts, NotionMessages, NotionTemplates
 from cartctl.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -175,7 +175,7 @@ def _names(loaded: Loaded) -> "list[Names]":
     return found
 
 
-def properties(section: NotionContacts | NotionMessages) -> dict[str, str]:
+def properties(section: NotionContacts | NotionMessages | NotionTemplates) -> dict[str, str]:
     """Return what properties are called in Notion, by our names for them."""
     names = (key for key in section.__struct_fields__ if key not in _NO_PROPERTIES)
     return {key: getattr(section, key) for key in names}

@@ -119,6 +119,12 @@ transport = "outbox"
 # receipt = "Receipt"
 # test = "Test"
 
+[notion.templates]
+# database = "https://www.notion.so/example/Copy-3d2c6e99a4eb6f2fac77b2c5b8b2fbd3"
+# data_source = "Copy"
+# id = "Name"
+# subject = "Subject"
+
 [tiktok]
 # app_key = "6abcdef"                        # of your app in Partner Center; with its secret, webhooks must be signed
 # The secret belongs into the environment: CARTCTL_TIKTOK__APP_SECRET

@@ -16,7 +16,7 @@ from typing import Any
 from cartctl.domain.identity import without_addresses
 from cartctl.errors import ConfigurationError, NotionError
 from cartctl.notion.properties import TYPES, Field
-from cartctl.notion.texts import MOST_BLOCKS, blocks, text_of
+from cartctl.notion.texts import MOST_BLOCKS, blocks, plain, text_of
 from cartctl.suggest import did_you_mean
 
 try:
@@ -140,8 +140,7 @@ class Notion:
             )
         )
         for page in pages:
-            value = "".join(piece["plain_text"] for piece in page["properties"][key][type_])
-            found.setdefault(value, page["id"])
+            found.setdefault(plain(page["properties"][key][type_]), page["id"])
         return found
 
     def create(self, source: DataSource, properties: Mapping[str, Any], *, key: str, value: str) -> str:
@@ -170,6 +169,21 @@ class Notion:
             self._change(page_id, in_trash=True)
         except GoneError:
             pass
+
+    def exists(self, page_id: str) -> bool:
+        """Say whether a page is there, and not in the trash."""
+        try:
+            return not self._ask(lambda: self._client.pages.retrieve(page_id)).get("in_trash")
+        except GoneError:
+            return False
+
+    def value(self, page_id: str, name: str) -> str:
+        """Return the text of a property. Raises GoneError."""
+        held = self._ask(lambda: self._client.pages.retrieve(page_id))["properties"].get(name, {})
+        found = held.get(held.get("type"))
+        if isinstance(found, dict):
+            return str(found.get("name", ""))
+        return plain(found) if isinstance(found, list) else found or ""
 
     def text(self, page_id: str) -> str:
         """Return what stands in a page, as far as it is text. Raises GoneError."""
