@@ -14,6 +14,7 @@ from cartctl.cli import (
     demo,
     detecting,
     doctor,
+    enrolling,
     explaining,
     feedback,
     formats,
@@ -24,6 +25,7 @@ from cartctl.cli import (
     purging,
     pushing,
     reporting,
+    segments,
     sequences,
     serve,
     setup,
@@ -65,8 +67,12 @@ def root(
 app.command("init")(setup.init)
 app.command("demo")(demo.demo)
 app.add_typer(importing.app, name="import")
-for _command in (tiktok.tiktok, feedback.events, feedback.suppressions, feedback.coupons, inbox.inbox, formats.formats):
+for _command in (
+    *(tiktok.tiktok, feedback.events, feedback.suppressions, feedback.coupons),
+    *(enrolling.contacts, inbox.inbox, formats.formats),
+):
     importing.app.command()(_command)
+app.command("enroll")(enrolling.enroll)
 app.command("detect")(detecting.detect)
 app.command("run-due")(detecting.run_due)
 app.command("status")(status.status)
@@ -81,6 +87,7 @@ app.add_typer(messages.app, name="messages")
 app.command("report")(reporting.report)
 app.command("serve")(serve.serve)
 app.add_typer(sequences.app, name="sequences")
+app.add_typer(segments.app, name="segments")
 app.add_typer(contacts.app, name="contact")
 app.add_typer(suppressing.app, name="suppress")
 app.add_typer(pushing.app, name="templates")

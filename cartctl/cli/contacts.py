@@ -1,4 +1,4 @@
-"""`cartctl contact`: what is held about one person, and making an end of it."""
+"""`cartctl contact`: what is held about one person, adding to it, and making an end of it."""
 
 import sys
 from collections import Counter
@@ -8,20 +8,22 @@ from typing import Annotated, Any
 
 import typer
 
-from cartctl.cli.options import AsJson, At, state_of
+from cartctl import wiring
+from cartctl.cli.options import AsJson, At, Verbose, state_of
 from cartctl.cli.session import State, clock, complain, print_json, read_at
 from cartctl.domain.identity import mask_email
 from cartctl.errors import UsageError
+from cartctl.importers import contacts as importer
 from cartctl.importers import fields
 from cartctl.importers.fields import FieldError
 from cartctl.jobs import forget as forget_job
-from cartctl.jobs import traces
+from cartctl.jobs import import_contacts, traces
 from cartctl.jobs.forget import Forgotten
 from cartctl.store import keys, lookup, people
 from cartctl.store.contacts import email_hash
 from cartctl.store.database import EngineDatabase
 
-app = typer.Typer(help="One person: what is held about them, and forgetting them.", no_args_is_help=True)
+app = typer.Typer(help="One person: what is held about them, adding to it, and forgetting them.", no_args_is_help=True)
 
 Email = Annotated[str, typer.Argument(metavar="EMAIL", help="Their address.")]
 LookIn = Annotated[
@@ -48,6 +50,43 @@ def show(ctx: typer.Context, email: Email, as_json: AsJson = False) -> None:
         return
     for line in _lines(address, found):
         print(line)
+
+
+@app.command("set")
+def set_(
+    ctx: typer.Context,
+    email: Email,
+    values: Annotated[
+        list[str], typer.Argument(metavar="NAME=VALUE…", help="What is known of them, such as booking=2026-12-01.")
+    ],
+    at: At = None,
+    verbose: Verbose = False,
+) -> None:
+    """Write down what is known of one contact: a name, a zone, consent, any attribute. A blank value takes it away.
+
+    A `booking` ends what stops by it, at once.
+    """
+    state = state_of(ctx, verbose=verbose)
+    address, moment, given = read_address(email), read_at(at), _given(values)
+    try:
+        line = importer.of_record(1, {**given, "email": address})
+    except FieldError as error:
+        raise UsageError(f"{error.column}: {error.reason}") from None
+    rules, now = wiring.rules(state.loaded), clock(moment)()
+    with state.database(at=moment) as database:
+        if not import_contacts.set_one(database, line, rules, now=now):
+            raise _nobody(database, address)
+    state.say(f"{mask_email(address)}: {', '.join(given)} written down")
+
+
+def _given(values: Iterable[str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for text in values:
+        name, sign, value = text.partition("=")
+        if not sign or not name.strip():
+            raise UsageError(f'"{text}": expected NAME=VALUE, such as booking=2026-12-01')
+        found[name.strip()] = value.strip()
+    return found
 
 
 @app.command()

@@ -107,7 +107,7 @@ def options_of(
     rejects: Path,
 ) -> Options:
     """Resolve what the command line leaves open from the store's configuration."""
-    name = _store(settings, store)
+    name = store_of(settings, store)
     known = settings.store(name)
     zone_name = timezone or known.timezone
     try:
@@ -130,7 +130,7 @@ def options_of(
     )
 
 
-def _store(settings: Settings, asked: str | None) -> str:
+def store_of(settings: Settings, asked: str | None) -> str:
     """Choose the store: the one asked for, the only one there is, or `main` where none is configured."""
     stores = settings.stores
     if asked is None:
@@ -271,6 +271,11 @@ def tell(state: State, result: ImportResult, *, as_json: bool) -> None:
     )
     for kind, counts in result.saved.items():
         text += f"; {kind}: {counts['created']} created, {counts['updated']} updated, {counts['unchanged']} unchanged"
+    about_contacts = result.saved.get("contacts", {})
+    if forgotten := about_contacts.get("forgotten"):
+        text += f"; {forgotten} forgotten, and left out"
+    if "enrolled" in about_contacts:
+        text += f"; {about_contacts['enrolled']} enrolled, {about_contacts['already']} already in the sequence"
     about_orders = result.saved.get("orders", {})
     if closed := about_orders.get("carts_closed"):
         text += f"; {closed} carts bought"

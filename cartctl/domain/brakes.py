@@ -90,14 +90,14 @@ class Scope:
 
     sequences: frozenset[str] | None = None
     place: tuple[str, str] | None = None
-    """Store and channel of the cart."""
+    """Store and channel of the cart; a contact without one may buy through any channel of the store."""
     but_tests_to: frozenset[str] | None = None
     """All but test mail to these addresses."""
 
     def covers(self, *, sequence: str, place: tuple[str, str], is_test: bool, email: str) -> bool:
         return (
             (self.sequences is None or sequence in self.sequences)
-            and (self.place is None or place == self.place)
+            and (self.place is None or place in (self.place, (self.place[0], "")))
             and (self.but_tests_to is None or not (is_test and email in self.but_tests_to))
         )
 

@@ -1,7 +1,7 @@
 """When a step is due, and what becomes of a message at the gate: the last look before it is handed over.
 
 The gate asks, in this order:
-    1. Must the sequence stop for this shopper?   bought, suppressed, consent, cart touched again  -> Cancel
+    1. Must the sequence stop for this shopper?   bought, booked, suppressed, consent, cart touched again  -> Cancel
     2. Does the step apply to this cart?          step still there, coupon, min_total              -> Skip
     3. Is it too early?                           gap, cap, quiet hours, one per contact and run   -> Later
     4. Is it too late?                            past grace                                       -> Skip
@@ -53,12 +53,18 @@ class Candidate:
     step: Step | None
     """None: no longer in the sequence."""
     due_at: datetime
-    abandoned_at: datetime | None
+    counts_from: datetime | None
+    """When the cart was left, or the contact's sequence began. None: the cart was touched again."""
     enrolled_at: datetime
     reached: tuple[datetime, ...]
     """When this contact's latest messages were handed over, oldest first, at least the last `cap` of them."""
     zone: tzinfo
-    cart_status: CartStatus
+    cart_status: CartStatus | None
+    """None: it is about no cart, but the contact alone."""
+    bought: bool = False
+    """Of a contact without a cart: an order since they were enrolled, where the sequence stops by it."""
+    booked: bool = False
+    """They have booked, and the sequence stops by it."""
     cart_total: Decimal
     currency: str
     suppressed: bool
@@ -112,18 +118,18 @@ Decision = Send | Later | Hold | Skip | Cancel
 def due(
     step: Step,
     *,
-    abandoned_at: datetime,
+    counts_from: datetime,
     enrolled_at: datetime,
     reached: tuple[datetime, ...],
     rules: TimeRules,
     zone: tzinfo,
 ) -> Due:
-    """Say when the step is due: counted from the abandonment, and never bunched with other mail.
+    """Say when the step is due: counted from when the cart was left, or the contact's sequence began; never bunched.
 
     `reached` is oldest first. A late discovery or a cron that slept shifts the sequence. What a run did is dated to
     the whole minute: a gap of 12 h is over at the same tick half a day later, not one tick after it.
     """
-    moves = [Due(max(abandoned_at + step.after, _minute(enrolled_at)))]
+    moves = [Due(max(counts_from + step.after, _minute(enrolled_at)))]
     if reached:
         gap = rules.min_gap if step.min_gap is None else step.min_gap
         moves.append(Due(_minute(reached[-1]) + gap, "gap"))
@@ -157,14 +163,14 @@ def decide(
     if reason := _must_stop(message, consent_required):
         return Cancel(reason)
     step = message.step
-    assert message.abandoned_at is not None  # _must_stop: the cart is abandoned
+    assert message.counts_from is not None  # _must_stop: the cart is abandoned
     if step is None:
         return Skip("step-removed")
     if reason := _does_not_apply(message, step):
         return Skip(reason)
     moved = due(
         step,
-        abandoned_at=message.abandoned_at,
+        counts_from=message.counts_from,
         enrolled_at=message.enrolled_at,
         reached=message.reached,
         rules=rules,
@@ -186,8 +192,10 @@ def decide(
 
 
 def _must_stop(message: Candidate, consent_required: str) -> str:
-    if message.cart_status in (CartStatus.RECOVERED, CartStatus.CONVERTED):
+    if message.cart_status in (CartStatus.RECOVERED, CartStatus.CONVERTED) or message.bought:
         return "purchased"
+    if message.booked:
+        return "booked"
     if message.suppressed:
         return "suppressed"
     if not message.may_be_written_to:
@@ -198,7 +206,7 @@ def _must_stop(message: Candidate, consent_required: str) -> str:
         return "no-opt-in"
     if message.cart_status == CartStatus.EXPIRED:
         return "expired"
-    if message.cart_status != CartStatus.ABANDONED or message.abandoned_at is None:
+    if message.cart_status not in (CartStatus.ABANDONED, None) or message.counts_from is None:
         return "reactivated"
     return ""
 

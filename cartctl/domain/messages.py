@@ -44,6 +44,9 @@ COUNTED = REACHED | OPEN
 """With a `sent_at` it counts for gaps and caps: it was handed over, or its answer was lost and it will be once more."""
 RESUMABLE = frozenset({"reactivated", "superseded", "earlier-step"})
 """Reasons of a cancellation that is not for good: the cart is idle again, or the step before it has been sent again."""
+STARTED_LATER, SENT_ELSEWHERE = "started-later", "sent-elsewhere"
+NOTED = frozenset({STARTED_LATER, SENT_ELSEWHERE})
+"""Reasons of messages that were noted when a contact was enrolled, and that nothing here has sent or skipped."""
 
 MAX_ATTEMPTS = 5
 

@@ -5,17 +5,20 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, Select, func, select
 
+from cartctl.domain.attributes import fit
 from cartctl.domain.carts import Item
-from cartctl.domain.money import Money
+from cartctl.domain.money import UNKNOWN_CURRENCY, Money
 from cartctl.domain.sequences import Sequence as MailSequence
 from cartctl.domain.sequences import Step
+from cartctl.errors import TemplateError
 from cartctl.jobs import coupon_codes
 from cartctl.jobs.rules import Rules
 from cartctl.mail.facts import MailFacts
 from cartctl.mail.message import OutgoingMessage
 from cartctl.store import carts
+from cartctl.store.contacts import known_attributes
 from cartctl.store.sql import among
 from cartctl.store.tables import carts as carts_table
 from cartctl.store.tables import contacts, enrollments
@@ -25,16 +28,26 @@ if TYPE_CHECKING:  # Jinja2 and itsdangerous are loaded by whoever builds these:
     from cartctl.mail.render import Renderer
 
 
-_OF_CART = ("id", "store", "external_id", "first_name", "locale", "timezone", "currency", "total_minor", "abandoned_at")
-_ABOUT = (
+_BOTH = ("first_name", "locale", "timezone")
+"""Of the cart, else of the contact."""
+_ABOUT: Select[Any] = (
     select(
         enrollments.c.id.label("enrollment_id"),
         enrollments.c.sequence,
         enrollments.c.is_test,
+        enrollments.c.segment,
+        enrollments.c.store,
+        enrollments.c.cart_id,
         contacts.c.email_normalised,
-        *(carts_table.c[name] for name in _OF_CART),
+        contacts.c.business_name,
+        contacts.c.attributes,
+        *(func.coalesce(func.nullif(carts_table.c[name], ""), contacts.c[name]).label(name) for name in _BOTH),
+        func.coalesce(carts_table.c.external_id, "").label("cart"),
+        carts_table.c.abandoned_at,
+        func.coalesce(carts_table.c.currency, UNKNOWN_CURRENCY).label("currency"),
+        func.coalesce(carts_table.c.total_minor, 0).label("total_minor"),
     )
-    .join(carts_table, carts_table.c.id == enrollments.c.cart_id)
+    .outerjoin(carts_table, carts_table.c.id == enrollments.c.cart_id)
     .join(contacts, contacts.c.id == enrollments.c.contact_id)
     .where(among(enrollments.c.id))
 )
@@ -63,18 +76,19 @@ class Content:
 def load(
     connection: Connection, message_rows: Sequence[Row[Any]], rules: Rules, *, now: datetime
 ) -> dict[int, Content]:
-    """Read cart, contact and items of messages that were just claimed, by message id, and give them their codes.
+    """Read contact, cart and items of messages that were just claimed, by message id, and give them their codes.
 
     Belongs into the claim's transaction: what `coupon_codes.reserve` gives is given when the claim is committed.
     """
     by_enrollment = {row.enrollment_id: row.id for row in message_rows}
     rows = connection.execute(_ABOUT, {"ids": list(by_enrollment)}).all()
-    lines = carts.items(connection, [row.id for row in rows], {row.id: row.currency for row in rows})
+    currencies = {row.cart_id: row.currency for row in rows if row.cart_id is not None}
+    lines = carts.items(connection, list(currencies), currencies)
     abouts = {by_enrollment[row.enrollment_id]: row for row in rows}
     steps = {message.id: rules.step(abouts[message.id].sequence, message.step) for message in message_rows}
     codes = coupon_codes.reserve(connection, message_rows, steps, rules, now=now)
     return {
-        id_: Content(row, lines[row.id], codes.by_message.get(id_, ""), codes.used_up.get(id_, ""))
+        id_: Content(row, lines.get(row.cart_id, ()), codes.by_message.get(id_, ""), codes.used_up.get(id_, ""))
         for id_, row in abouts.items()
     }
 
@@ -88,12 +102,15 @@ class Composer:
     def compose(
         self, message_id: int, sequence: MailSequence, step: Step, content: Content, *, now: datetime
     ) -> OutgoingMessage:
-        """Render one step for one cart. Raises TemplateError.
+        """Render one step for one cart or contact. Raises TemplateError; a contact that no longer fits waits by it.
 
         Handed over again, a message must be the same, byte for byte, or a provider that knows its key takes it for
         another mail: `now` is then the time of the first hand-over.
         """
         row = content.row
+        fitted = fit(sequence.attributes, known_attributes(row))
+        if fitted.faults:
+            raise TemplateError(f"the contact does not fit {sequence.name}: {'; '.join(fitted.faults)}")
         recovery = self._links.link("recover", message_id, now=now)
         unsubscribe = self._links.link("unsubscribe", message_id, now=now)
         store = self._rules.store(row.store)
@@ -115,6 +132,9 @@ class Composer:
             coupon=content.coupon,
             sent_at=now,
             zone=self._rules.zone(row.store, row.timezone),
+            segment=row.segment,
+            business_name=row.business_name,
+            attributes=fitted.values,
         )
         rendered = self._renderer.render(sequence, step, facts)
         return OutgoingMessage(

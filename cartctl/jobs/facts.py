@@ -21,13 +21,18 @@ def keep_facts(message: Candidate, decision: Decision, *, now: datetime, rules: 
     time, step = rules.time_for(is_test=is_test), message.step
     facts: dict[str, Any] = {
         "due": message.due_at,
-        "cart": message.cart_status,
-        "left": message.abandoned_at,
-        "total": f"{message.cart_total} {message.currency}",
+        "left": message.counts_from,
         "consent": message.consent,
         "required": rules.consent_required,
         "grace": time.grace // _SECOND,
     }
+    if message.cart_status is not None:
+        facts["cart"] = message.cart_status
+        facts["total"] = f"{message.cart_total} {message.currency}"
+    if message.bought:
+        facts["bought"] = True
+    if message.booked:
+        facts["booked"] = True
     if message.reached:
         facts["last"] = message.reached[-1]
     if time.cap:

@@ -4,22 +4,24 @@ Runs inside the caller's transaction, in which the contacts are locked: two proc
 person judge one after the other, and the second sees what the first let through.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row
 
+from cartctl.domain.attributes import is_booked
 from cartctl.domain.brakes import Kind, Scope
 from cartctl.domain.carts import CartStatus, Consent
 from cartctl.domain.decide import Cancel, Candidate, Decision, Later, Send, decide
 from cartctl.domain.money import Money
+from cartctl.domain.sequences import BOOKED, PURCHASED
 from cartctl.jobs import coupon_codes
 from cartctl.jobs.brakes import scopes
 from cartctl.jobs.facts import keep_facts
 from cartctl.jobs.rules import Rules
-from cartctl.store import contacts, enrollments, messages, purchases
+from cartctl.store import contacts, enrollments, messages, orders, purchases
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +47,8 @@ def judge(
     """Judge claimed messages. `rows` and their contacts are locked."""
     ids = [row.enrollment_id for row in rows]
     owners = {row.id: row for row in enrollments.with_cart(connection, ids)}
-    if purchases.match(connection, sorted({row.cart_id for row in owners.values()}), rules.purchase, now=now):
+    cart_ids = sorted({row.cart_id for row in owners.values() if row.cart_id is not None})
+    if cart_ids and purchases.match(connection, cart_ids, rules.purchase, now=now):
         owners = {row.id: row for row in enrollments.with_cart(connection, ids)}
     facts = _facts(connection, rules, hashing_key, rows, owners)
     # A purchase that `match` has just found has cancelled the message already; the decision says why.
@@ -96,6 +99,7 @@ def _facts(
     }
     codes = coupon_codes.reserved(connection, rows, steps, rules)
     brakes = scopes(connection, rules)
+    bought = _bought(connection, rules, owners.values())
     found: dict[int, Candidate] = {}
     for row in rows:
         owner = owners[row.enrollment_id]
@@ -103,11 +107,13 @@ def _facts(
         found[row.id] = Candidate(
             step=step,
             due_at=row.due_at,
-            abandoned_at=owner.abandoned_at,
+            counts_from=owner.counts_from,
             enrolled_at=owner.resumed_at or owner.enrolled_at,
             reached=reached[owner.is_test][row.contact_id],
             zone=rules.zone(owner.store, owner.timezone),
-            cart_status=CartStatus(owner.cart_status),
+            cart_status=None if owner.cart_status is None else CartStatus(owner.cart_status),
+            bought=owner.id in bought,
+            booked=_stops(rules, owner, BOOKED) and is_booked(contacts.known_attributes(owner)),
             cart_total=Money.from_minor(owner.total_minor, owner.currency).amount,
             currency=owner.currency,
             suppressed=bool(suppressed & {(hashes[row.id], "all"), (hashes[row.id], owner.sequence)}),
@@ -118,6 +124,18 @@ def _facts(
             held_by=_held_by(brakes, owner),
         )
     return found
+
+
+def _stops(rules: Rules, owner: Row[Any], stop: str) -> bool:
+    sequence = rules.sequences.get(owner.sequence)
+    return sequence is not None and stop in sequence.stop_when
+
+
+def _bought(connection: Connection, rules: Rules, owners: Iterable[Row[Any]]) -> set[int]:
+    """Return the enrollments without a cart whose contact has ordered since, in any store, where that ends them."""
+    asked = [owner for owner in owners if owner.cart_id is None and _stops(rules, owner, PURCHASED)]
+    latest = orders.latest_purchases(connection, sorted({owner.contact_id for owner in asked})) if asked else {}
+    return {owner.id for owner in asked if (at := latest.get(owner.contact_id)) and at >= owner.enrolled_at}
 
 
 def _held_by(brakes: Sequence[tuple[Kind, Scope]], owner: Row[Any]) -> str:

@@ -37,12 +37,15 @@ def import_lines(
     read: Callable[[Source], Iterable[_Row | RowError | Ignored | Note]],
     save: Callable[[Connection, list[_Row]], Mapping[str, int]],
     counts: tuple[str, ...],
+    refused: list[RowError] | None = None,
     read_with: tuple[str, ...] = (),
     options: Options,
     carts: CartsLock | None = None,
     now: datetime,
 ) -> ImportResult:
     """Import one file. `save` writes a batch and returns its `counts`; `read_with` is what else decides how it is read.
+
+    `refused`: where `save` puts the rows of a batch that it will not have.
 
     `carts`: see store.database. Raises InputFileError or UsageError when nothing could be read: then nothing was
     changed.
@@ -59,6 +62,7 @@ def import_lines(
         with rejects_of(source, options) as rejects, database.write(carts=carts) as connection:
             for batch in run.batches(read(source), rejects):
                 run.saved.update(save(connection, batch))
+                run.refuse(refused, rejects)
             result = run.result(rejects)
             imports.record(
                 connection,
@@ -102,6 +106,14 @@ class _Run(Generic[_Row]):
                     batch = []
         if batch:
             yield batch
+
+    def refuse(self, refused: list[RowError] | None, rejects: Rejects) -> None:
+        """Take back what was counted as accepted too early."""
+        for error in refused or ():
+            rejects.add(error)
+            self._accepted -= 1
+        if refused:
+            refused.clear()
 
     def result(self, rejects: Rejects) -> ImportResult:
         ignored = self._because.total()

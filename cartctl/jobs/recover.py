@@ -36,12 +36,19 @@ class Hosted:
     shop: str
 
 
-Outcome = Redirect | Bought | Hosted
+@dataclass(frozen=True, slots=True)
+class Nowhere:
+    """The mail was about no cart, and the shop has no address."""
+
+
+Outcome = Redirect | Bought | Hosted | Nowhere
 
 
 def follow(row: Row[Any], rules: Rules) -> Outcome:
     """Say where the recovery link of a message leads. `row`: see `visits.carts_of`."""
     store = rules.store(row.store)
+    if row.cart_id is None:
+        return Redirect(_marked(store.url, row, store)) if store.url else Nowhere()
     if row.cart_status in _BOUGHT:
         return Bought(store.url)
     url = destination(row.cart_url, store.hosts)

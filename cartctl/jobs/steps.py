@@ -46,7 +46,7 @@ def schedule_next(connection: Connection, enrollment_ids: Ordered[int], rules: R
             continue
         when = due(
             rules.paced(step, is_test=row.is_test),
-            abandoned_at=row.abandoned_at,
+            counts_from=row.counts_from,
             enrolled_at=row.resumed_at or row.enrolled_at,
             reached=reached[row.is_test][row.contact_id],
             rules=rules.time_for(is_test=row.is_test),

@@ -24,7 +24,8 @@ def tell(job: SendJob, result: Sent, turned: Turned) -> None:
         _count(result, flight, change)
         row = flight.ready.row
         left = flight.ready.content.row.abandoned_at
-        job.on_note(_note(flight.ready, _OUTCOMES[change.to_state], f"due {_time(row.due_at)}, left {_time(left)}"))
+        why = f"due {_time(row.due_at)}{f', left {_time(left)}' if left else ''}"
+        job.on_note(_note(flight.ready, _OUTCOMES[change.to_state], why))
     for flight, state in turned.lost:
         id_ = flight.ready.row.id
         result.problems.append(f"message {id_}: its lease ran out before the answer came; it is {state}")
@@ -86,7 +87,7 @@ def _note(ready: Ready, outcome: str, why: str) -> Note:
         sequence=about.sequence,
         step=ready.row.step,
         store=about.store,
-        cart=about.external_id,
+        cart=about.cart,
         to=about.email_normalised,
         outcome=outcome,
         why=why,

@@ -22,6 +22,7 @@ class Asked:
 
 _DECIDES = {
     "purchased": "purchase",
+    "booked": "booking",
     "suppressed": "suppression",
     "relay-address": "relay address",
     "consent-refused": "consent",
@@ -59,12 +60,19 @@ def asked(facts: Mapping[str, Any], reason: str, outcome: str, *, at: datetime) 
 def _rules(facts: Mapping[str, Any], at: datetime) -> Iterator[tuple[str, str]]:
     if facts.get("test"):
         yield "test", "as fast as time_scale says, no cap and no quiet hours"
-    yield "purchase", f"cart {facts['cart']}"
+    of_cart = "cart" in facts
+    if of_cart:
+        yield "purchase", f"cart {facts['cart']}"
+    elif facts.get("bought"):
+        yield "purchase", "an order since the enrollment"
+    if facts.get("booked"):
+        yield "booking", "they have booked"
     yield "suppression", "suppressed" if facts.get("suppressed") else "none"
     if facts.get("relay"):
         yield "relay address", "the configuration does not allow it"
     yield "consent", f"{facts['consent']}, required: {facts['required']}"
-    yield "cart", f"left {_time(facts['left'])}, {facts['total']}" if facts["left"] else "touched again"
+    if of_cart:
+        yield "cart", f"left {_time(facts['left'])}, {facts['total']}" if facts["left"] else "touched again"
     if "after" not in facts:
         yield "step", "no longer in the sequence"
         return
@@ -74,7 +82,8 @@ def _rules(facts: Mapping[str, Any], at: datetime) -> Iterator[tuple[str, str]]:
         yield "coupon", "a code" if facts["code"] else "no code left"
     if "floor" in facts:
         yield "min_total", f"{facts['total']}, from {facts['floor'] or 'no amount in this currency'}"
-    yield "due", f"{_time(facts['due'])}, {_duration(facts['after'])} after it was left at the earliest"
+    since = "it was left" if of_cart else "the enrollment"
+    yield "due", f"{_time(facts['due'])}, {_duration(facts['after'])} after {since} at the earliest"
     last = f"last mail {_time(facts['last'])}" if "last" in facts else "no mail yet"
     yield "gap", f"{last}, {_duration(facts['gap'])} between two"
     if "cap" in facts:

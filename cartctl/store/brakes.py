@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, insert, not_, select, text, update
+from sqlalchemy import ColumnElement, Connection, Select, and_, delete, func, insert, not_, or_, select, text, update
 
 from cartctl.domain.brakes import Brake, Kind, Scope
 from cartctl.domain.messages import MessageState
@@ -133,8 +133,10 @@ def _of(scope: Scope, *conditions: ColumnElement[bool]) -> Select[Any]:
     if scope.sequences is not None:
         found = found.where(enrollments.c.sequence.in_(sorted(scope.sequences)))
     if scope.place is not None:
-        found = found.join(carts, carts.c.id == enrollments.c.cart_id)
-        found = found.where(carts.c.store == scope.place[0], carts.c.channel == scope.place[1])
+        found = found.outerjoin(carts, carts.c.id == enrollments.c.cart_id)
+        # A contact without a cart may buy through any channel.
+        here = or_(carts.c.channel == scope.place[1], carts.c.id.is_(None))
+        found = found.where(enrollments.c.store == scope.place[0], here)
     if scope.but_tests_to is not None:
         found = found.join(contacts, contacts.c.id == enrollments.c.contact_id)
         recipients = contacts.c.email_normalised.in_(sorted(scope.but_tests_to))

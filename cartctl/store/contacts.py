@@ -1,7 +1,8 @@
-"""Contacts: one row per normalised address, and what the person said about mail."""
+"""Contacts: one row per normalised address, what the person said about mail, and what lists say of them."""
 
 import hmac
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -35,8 +36,33 @@ def _ids(connection: Connection, emails: list[str]) -> dict[str, int]:
     return found
 
 
+def known_attributes(row: Row[Any]) -> dict[str, Any]:
+    """Return the attributes in a row that has the column: name to text, number or truth."""
+    return dict(json.loads(row.attributes)) if row.attributes else {}
+
+
 def by_id(connection: Connection, id_: int) -> Row[Any]:
     return connection.execute(select(contacts).where(contacts.c.id == id_)).one()
+
+
+def by_ids(connection: Connection, ids: Sequence[int]) -> list[Row[Any]]:
+    return [
+        row for chunk in chunks(ids) for row in connection.execute(select(contacts).where(contacts.c.id.in_(chunk)))
+    ]
+
+
+def by_email(connection: Connection, emails: Sequence[str]) -> list[Row[Any]]:
+    """Return the contacts of normalised addresses, those there are."""
+    found: list[Row[Any]] = []
+    for chunk in chunks(emails):
+        found += connection.execute(select(contacts).where(contacts.c.email_normalised.in_(chunk))).all()
+    return found
+
+
+def describe(connection: Connection, columns: Mapping[int, Mapping[str, str]]) -> None:
+    """Write down who contacts are: by id, columns and their new values."""
+    for id_, values in columns.items():
+        connection.execute(update(contacts).where(contacts.c.id == id_).values(**values))
 
 
 def hear_consent(connection: Connection, signals: Iterable[tuple[int, Consent, datetime]], *, source: str) -> None:

@@ -1,11 +1,12 @@
-"""Enrollments: one cart in one sequence, and what ends or suspends it."""
+"""Enrollments: one cart, or one contact, in one sequence, and what ends or suspends it."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, update
 
+from cartctl.domain.money import UNKNOWN_CURRENCY
 from cartctl.store import messages
 from cartctl.store.sql import among, chunks
 from cartctl.store.tables import carts, contacts, enrollments
@@ -16,14 +17,15 @@ _WITH_CART = (
         enrollments,
         contacts.c.email_normalised,
         contacts.c.consent,
+        contacts.c.attributes,
         carts.c.status.label("cart_status"),
-        carts.c.abandoned_at,
-        carts.c.channel,
-        carts.c.timezone,
-        carts.c.total_minor,
-        carts.c.currency,
+        func.coalesce(carts.c.abandoned_at, enrollments.c.began_at).label("counts_from"),
+        func.coalesce(carts.c.channel, "").label("channel"),
+        func.coalesce(func.nullif(carts.c.timezone, ""), contacts.c.timezone).label("timezone"),
+        func.coalesce(carts.c.total_minor, 0).label("total_minor"),
+        func.coalesce(carts.c.currency, UNKNOWN_CURRENCY).label("currency"),
     )
-    .join(carts, carts.c.id == enrollments.c.cart_id)
+    .outerjoin(carts, carts.c.id == enrollments.c.cart_id)
     .join(contacts, contacts.c.id == enrollments.c.contact_id)
     .where(among(enrollments.c.id))
 )
@@ -38,6 +40,53 @@ def of_carts(connection: Connection, sequence: str, cart_ids: Sequence[int]) -> 
         )
         found.update((row.cart_id, row) for row in rows)
     return found
+
+
+def of_contacts(connection: Connection, sequence: str, contact_ids: Sequence[int]) -> dict[int, list[Row[Any]]]:
+    """Return what these contacts have in one sequence themselves, and what is live there about a cart, by contact."""
+    found: dict[int, list[Row[Any]]] = {}
+    for chunk in chunks(list(contact_ids)):
+        theirs = (enrollments.c.cart_id.is_(None)) | (enrollments.c.status == LIVE)
+        rows = select(enrollments).where(
+            enrollments.c.contact_id.in_(chunk), enrollments.c.sequence == sequence, theirs
+        )
+        for row in connection.execute(rows.order_by(enrollments.c.id)):
+            found.setdefault(row.contact_id, []).append(row)
+    return found
+
+
+def live_without_cart(connection: Connection, contact_ids: Sequence[int]) -> list[Row[Any]]:
+    """Return the live enrollments of contacts themselves, in whatever sequence."""
+    found: list[Row[Any]] = []
+    for chunk in chunks(list(contact_ids)):
+        live = select(enrollments).where(
+            enrollments.c.contact_id.in_(chunk), enrollments.c.cart_id.is_(None), enrollments.c.status == LIVE
+        )
+        found += connection.execute(live.order_by(enrollments.c.id)).all()
+    return found
+
+
+def live_of(connection: Connection, contact_ids: Sequence[int], sequences: Iterable[str]) -> list[int]:
+    """Return the ids of what these contacts have running in these sequences, about carts too."""
+    found: list[int] = []
+    for chunk in chunks(list(contact_ids)):
+        running = select(enrollments.c.id).where(
+            enrollments.c.contact_id.in_(chunk),
+            enrollments.c.sequence.in_(sorted(sequences)),
+            enrollments.c.status.in_((LIVE, SUSPENDED)),
+        )
+        found += connection.execute(running).scalars()
+    return found
+
+
+def add_contact(connection: Connection, row: dict[str, Any]) -> int:
+    """Insert the enrollment of a contact; return its id."""
+    made: int = connection.execute(insert(enrollments).values(row).returning(enrollments.c.id)).scalar_one()
+    return made
+
+
+def put_into_segment(connection: Connection, enrollment_id: int, segment: str) -> None:
+    connection.execute(update(enrollments).where(enrollments.c.id == enrollment_id).values(segment=segment))
 
 
 def live_of_contacts(
@@ -166,7 +215,7 @@ def _end(
 
 
 def with_cart(connection: Connection, ids: Sequence[int]) -> list[Row[Any]]:
-    """Return enrollments with what scheduling and the gate need of cart and contact."""
+    """Return enrollments with what scheduling and the gate need of cart and contact; `cart_status` None: no cart."""
     found: list[Row[Any]] = []
     for chunk in chunks(list(ids)):
         found += connection.execute(_WITH_CART, {"ids": chunk}).all()

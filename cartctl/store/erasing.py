@@ -36,6 +36,7 @@ CART_BLANKS = {
         "",
     ),
 }
+CONTACT_BLANKS = dict.fromkeys(("first_name", "business_name", "locale", "timezone", "attributes"), "")
 ORDER_BLANKS = {"phone": None, "checkout_token": "", "cart_token": ""}
 ITEM_TEXTS = ("name", "variant", "image_url", "product_url")
 """A product that was made for somebody may bear their name."""
@@ -119,6 +120,7 @@ def _erase_contacts(connection: Connection, ids: Sequence[int]) -> None:
             consent="unknown",
             consent_at=None,
             consent_source="",
+            **CONTACT_BLANKS,
         )
     )
     connection.execute(delete(contacts).where(contacts.c.id.in_(sorted(set(ids) - needed))))

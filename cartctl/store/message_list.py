@@ -15,12 +15,13 @@ _SHOWN = (
         messages,
         enrollments.c.sequence,
         enrollments.c.store,
-        carts.c.channel,
-        carts.c.external_id.label("cart"),
+        enrollments.c.segment,
+        func.coalesce(carts.c.channel, "").label("channel"),
+        func.coalesce(carts.c.external_id, "").label("cart"),
         contacts.c.email_normalised,
     )
     .join(enrollments, enrollments.c.id == messages.c.enrollment_id)
-    .join(carts, carts.c.id == enrollments.c.cart_id)
+    .outerjoin(carts, carts.c.id == enrollments.c.cart_id)
     .join(contacts, contacts.c.id == messages.c.contact_id)
 )
 

@@ -27,7 +27,7 @@ from cartctl.domain.messages import COUNTED, OPEN, RESUMABLE, TRANSITIONS, Messa
 from cartctl.store import coupons
 from cartctl.store.instants import UtcTime
 from cartctl.store.sql import among, chunks
-from cartctl.store.tables import message_transitions, messages
+from cartctl.store.tables import enrollments, message_transitions, messages
 
 S = MessageState
 LEASED = frozenset({S.CLAIMED, S.SENDING})
@@ -121,7 +121,7 @@ def move(
         changed = connection.execute(statement, parameters | {"ids": chunk})
         moved += changed.scalars()
     known = facts or {}
-    _record(connection, [(id_, reason, known.get(id_, "")) for id_ in moved], from_state.value, to_state, at)
+    record(connection, [(id_, reason, known.get(id_, "")) for id_ in moved], from_state.value, to_state, at)
     return moved
 
 
@@ -156,7 +156,7 @@ def move_each(connection: Connection, from_state: MessageState, changes: Sequenc
     )
     for to_state in MessageState:
         group = [(change.id, change.reason, change.facts) for change in changes if change.to_state == to_state]
-        _record(connection, group, from_state.value, to_state, at)
+        record(connection, group, from_state.value, to_state, at)
 
 
 @lru_cache(maxsize=64)
@@ -176,7 +176,7 @@ def _setting(names: tuple[str, ...]) -> Update:
     return update(messages).values({name: bindparam(f"new_{name}") for name in ("state", "reason", *names)})
 
 
-def _record(
+def record(
     connection: Connection,
     changes: Sequence[tuple[int, str, str]],
     from_state: str,
@@ -239,7 +239,7 @@ def schedule(connection: Connection, planned: Sequence[Planned], past: Past, *, 
             for plan in fresh
         ]
         made = connection.execute(_INSERT_MESSAGE, rows).all()
-        _record(connection, [(id_, reason, "") for id_, reason in made], "", S.SCHEDULED, at)
+        record(connection, [(id_, reason, "") for id_, reason in made], "", S.SCHEDULED, at)
     for plan in planned:
         if id_ := known.get((plan.enrollment_id, plan.step)):
             values: dict[str, Any] = {"due_at": plan.due_at, "attempt_at": plan.due_at, "attempts": 0}
@@ -310,9 +310,28 @@ def reached(
     return {contact_id: tuple(sent) for contact_id, sent in times.items()}
 
 
-def any_due(connection: Connection, *, due_by: datetime) -> bool:
-    """Say whether there is anything to claim or to reap, without taking a lock: most ticks have nothing."""
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """Which messages one of several transports carries: those of these sequences, or of all others."""
+
+    sequences: frozenset[str]
+    but_not: bool = False
+
+    @property
+    def condition(self) -> ColumnElement[bool]:
+        named = enrollments.c.sequence.in_(sorted(self.sequences))
+        theirs = select(enrollments.c.id).where(enrollments.c.id == messages.c.enrollment_id, named)
+        return ~theirs.exists() if self.but_not else theirs.exists()
+
+
+def any_due(connection: Connection, *, due_by: datetime, carried: Carried | None = None) -> bool:
+    """Say whether there is anything to claim or to reap, without taking a lock: most ticks have nothing.
+
+    `carried`: anything to claim of these.
+    """
     due = select(messages.c.id).where(messages.c.state == text("'scheduled'"), messages.c.attempt_at <= due_by)
+    if carried is not None:
+        return bool(connection.execute(select(due.where(carried.condition).exists())).scalar_one())
     expired = select(messages.c.id).where(_leased(), messages.c.lease_until < due_by)
     return bool(connection.execute(select(or_(due.exists(), expired.exists()))).scalar_one())
 
@@ -322,7 +341,14 @@ def _leased() -> ColumnElement[bool]:
 
 
 def claim(
-    connection: Connection, *, due_by: datetime, limit: int, token: str, lease_until: datetime, at: datetime
+    connection: Connection,
+    *,
+    due_by: datetime,
+    limit: int,
+    token: str,
+    lease_until: datetime,
+    at: datetime,
+    carried: Carried | None = None,
 ) -> list[Row[Any]]:
     """Claim at most `limit` messages due at `due_by`, when the run began, by time of attempt; one per contact.
 
@@ -330,7 +356,7 @@ def claim(
     """
     chosen: dict[int, int] = {}
     while len(chosen) < limit:
-        found = _candidates(connection, due_by=due_by, limit=limit, but_not=chosen)
+        found = _candidates(connection, due_by=due_by, limit=limit, but_not=chosen, carried=carried)
         for row in found:
             if len(chosen) < limit:
                 chosen.setdefault(row.contact_id, row.id)
@@ -342,13 +368,17 @@ def claim(
     return list(connection.execute(_CLAIMED, {"ids": ids}))
 
 
-def _candidates(connection: Connection, *, due_by: datetime, limit: int, but_not: Iterable[int]) -> list[Row[Any]]:
+def _candidates(
+    connection: Connection, *, due_by: datetime, limit: int, but_not: Iterable[int], carried: Carried | None
+) -> list[Row[Any]]:
     """Lock the next due messages. `but_not`: contacts whose thousand due messages must not make others wait.
 
     Nor must those of a contact who was written to since the run began (at `due_by`): the gate would put each off.
     """
     others = list(but_not)
     statement = _CANDIDATES.where(messages.c.contact_id.not_in(others)) if others else _CANDIDATES
+    if carried is not None:
+        statement = statement.where(carried.condition)
     return list(connection.execute(statement, {"due_by": due_by, "limit": limit}))
 
 

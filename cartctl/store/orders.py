@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, func, insert, or_, select, update
 
 from cartctl.domain.carts import OrderRecord
 from cartctl.domain.money import Money
@@ -134,6 +134,17 @@ def _what_an_older_state_adds(
         total = Money.of(order.total, order.currency).minor
         kept["total_minor"] = max(total, row.total_minor)  # the cancellation may have set it to nothing
     return kept
+
+
+def latest_purchases(connection: Connection, contact_ids: Sequence[int]) -> dict[int, datetime]:
+    """Return when each of these contacts last bought anything, in whatever store; who never did is left out."""
+    found: dict[int, datetime] = {}
+    for chunk in chunks(list(contact_ids)):
+        latest = select(orders.c.contact_id, func.max(orders.c.placed_at)).where(
+            orders.c.contact_id.in_(chunk), orders.c.is_purchase
+        )
+        found.update((row[0], row[1]) for row in connection.execute(latest.group_by(orders.c.contact_id)))
+    return found
 
 
 def fill_totals(connection: Connection, store: str, rules: PurchaseRules) -> int:

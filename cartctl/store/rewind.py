@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, text
 
-from cartctl.domain.messages import OPEN, MessageState
+from cartctl.domain.messages import NOTED, OPEN, MessageState
 from cartctl.store.sql import chunks
 from cartctl.store.tables import messages as messages_table
 
@@ -40,7 +40,8 @@ def messages(connection: Connection, rows: Sequence[Row[Any]], since: int) -> li
     names = [column.name for column in messages_table.c]
     kept: list[tuple[Any, ...]] = []
     for row in rows:
-        if row.id not in changed_later or (row.sent_at is not None and (row.first_sent_at or row.sent_at) <= since):
+        was_sent = row.sent_at is not None and (row.first_sent_at or row.sent_at) <= since
+        if row.reason in NOTED or row.id not in changed_later or was_sent:  # noted: as it was enrolled
             kept.append(tuple(row))
         elif row.id in changed and MessageState(changed[row.id][0]) not in OPEN:
             state, reason = changed[row.id]
@@ -73,7 +74,7 @@ UPDATE carts SET abandoned_at = NULL, awaits_enrollment = false,
 WHERE status = 'active' AND detected_at IS NOT NULL AND (detected_at > :since OR last_activity_at > :since)
 """
 _SUSPEND = "UPDATE enrollments SET status = 'suspended', reason = 'reactivated', resumed_at = NULL"
-_LATER_ENROLLED = "DELETE FROM enrollments WHERE enrolled_at > :since"
+_LATER_ENROLLED = "DELETE FROM enrollments WHERE enrolled_at > :since AND cart_id IS NOT NULL"
 _NOT_YET_RESUMED = f"{_SUSPEND} WHERE resumed_at > :since"
 # Of a shopper's carts one alone was written about: the one that came last into the sequence.
 _NOT_YET_ENDED = """

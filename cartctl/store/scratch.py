@@ -1,7 +1,8 @@
 """A scratch copy of what may matter from one moment to another: where `simulate`, `plan`, `explain` let time pass.
 
-    1. Copied: carts that were touched late enough to be written to, or wait for a step; their shoppers, what these were
-       sent ever, and free coupon codes. In pieces: a database of any size needs no memory.
+    1. Copied: carts that were touched late enough to be written to, or wait for a step; contacts in a sequence of their
+       own; all these people, what they were sent ever, and free coupon codes. In pieces: whatever the size, it needs no
+       memory.
     2. Taken back to `since`: what happened later (store.rewind).
     3. Held back until its time comes: orders (not yet a purchase in the copy), suppressions, and what people said about
        mail. A cart needs no holding back: until it has been idle, nothing sees it.
@@ -107,6 +108,11 @@ FROM carts LEFT JOIN orders ON orders.id = carts.order_id
 WHERE ((@touched) OR @waiting) {whose}
 ORDER BY carts.id
 """.replace("@touched", _TOUCHED).replace("@waiting", _WAITING)
+# Who was enrolled later is so from the beginning: no step is due before that.
+_OF_CONTACTS = """
+SELECT {columns} FROM enrollments
+WHERE cart_id IS NULL AND enrolled_at <= :until AND (status = 'live' OR ended_at > :since)
+"""
 _ORDERS = "SELECT {columns} FROM orders WHERE is_purchase AND placed_at > :since AND placed_at <= :until "
 # Codes that were free at `since`: given to nobody, to a message that waits, or to one that left only later. Those that
 # last longest go first, and no more are copied than could be wanted.
@@ -152,12 +158,15 @@ class _Copying:
         self.held = HeldBack()
         self.whose = "" if period.people is None else "AND {table}.contact_id IN :people"
         self.people: set[int] = set()
+        self.enrolled: set[int] = set()
+        """Contacts in a sequence of their own."""
 
     def run(self) -> None:
         self._copy(marks, "SELECT {columns} FROM marks")
         self._copy(runs, f"SELECT {{columns}} FROM runs WHERE started_at <= :since AND started_at > :since - {_WEEK}")
         self._brakes()
         self._carts()
+        self._enrolled_contacts()
         for chunk in chunks(sorted(self.people)):
             self._contacts(chunk)
             self._messages("contact_id IN :ids AND sent_at IS NOT NULL", chunk)
@@ -202,6 +211,16 @@ class _Copying:
             self.people.update(row.contact_id for row in (*rows, *found) if row.contact_id is not None)
             self._messages("enrollment_id IN :ids", [row.id for row in found])
 
+    def _enrolled_contacts(self) -> None:
+        """Copy what contacts are in themselves."""
+        names = [column.name for column in enrollments.c]
+        asked = _OF_CONTACTS.format(columns=", ".join(names)) + self.whose.format(table="enrollments")
+        for rows in self._pieces(asked, {}):
+            self._insert(enrollments, rows, names)
+            self.enrolled.update(row.contact_id for row in rows)
+            self._messages("enrollment_id IN :ids", [row.id for row in rows])
+        self.people |= self.enrolled
+
     def _contacts(self, ids: Sequence[int]) -> None:
         """Copy contacts with what was known of their will at the time; the rest is held back."""
         rows = self.there.execute(select(contacts).where(contacts.c.id.in_(ids))).all()
@@ -228,7 +247,13 @@ class _Copying:
             self._insert(messages, kept, names)
 
     def earlier_orders(self, opened: Sequence[int]) -> None:
-        """Copy the orders by then that have anything in common with carts of which a later order is known."""
+        """Copy the orders by then that have anything in common with carts of which a later order is known.
+
+        And those of contacts in a sequence of their own, whom any order may stop.
+        """
+        for chunk in chunks(sorted(self.enrolled)):
+            theirs = "SELECT {columns} FROM orders WHERE is_purchase AND contact_id IN :ids AND placed_at <= :since"
+            self._copy(orders, theirs, chunk)
         for chunk in chunks(opened):
             alike = purchases.alike(self.there, chunk)
             for ids in chunks(sorted({purchase.order_id for _, found in alike.values() for purchase in found})):
@@ -269,8 +294,8 @@ def placed(scratch: Connection, *, by: datetime) -> list[Row[Any]]:
 def waiting(scratch: Connection) -> list[int]:
     """Return the live enrollments whose next step is in no queue: what was there belongs to a later time."""
     statement = text("""
-    SELECT enrollments.id FROM enrollments JOIN carts ON carts.id = enrollments.cart_id
-    WHERE enrollments.status = 'live' AND carts.status = 'abandoned' AND NOT EXISTS (
+    SELECT enrollments.id FROM enrollments LEFT JOIN carts ON carts.id = enrollments.cart_id
+    WHERE enrollments.status = 'live' AND (carts.status = 'abandoned' OR enrollments.cart_id IS NULL) AND NOT EXISTS (
       SELECT 1 FROM messages WHERE messages.enrollment_id = enrollments.id
       AND messages.state IN ('scheduled', 'claimed', 'sending'))
     ORDER BY enrollments.id

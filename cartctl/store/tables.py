@@ -190,6 +190,7 @@ enrollments = Table(
     Column("segment", String(60), nullable=False, server_default=""),
     Column("is_test", Boolean, nullable=False, server_default=text("false")),
     Column("enrolled_at", UtcTime, nullable=False),
+    Column("began_at", UtcTime),  # what a contact's steps count from; a cart's count from its abandonment
     Column("resumed_at", UtcTime),
     Column("ended_at", UtcTime),
     UniqueConstraint("sequence", "cart_id"),
@@ -200,7 +201,7 @@ Index(
     enrollments.c.sequence,
     enrollments.c.contact_id,
     unique=True,
-    info={"where": "cart_id IS NULL"},
+    info={"where": "cart_id IS NULL AND NOT is_test"},  # a test may be done again
 )
 Index("ix_enrollments_cart", enrollments.c.cart_id)
 Index("ix_enrollments_contact", enrollments.c.contact_id)

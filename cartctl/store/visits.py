@@ -29,6 +29,7 @@ class Visit:
     scanner_score: int
 
 
+_LOCALE = func.coalesce(func.nullif(carts.c.locale, ""), contacts.c.locale).label("locale")
 _NAMED: Select[Any] = (
     select(
         messages.c.id,
@@ -39,13 +40,14 @@ _NAMED: Select[Any] = (
         enrollments.c.cart_id,
         enrollments.c.store,
         carts.c.status.label("cart_status"),
-        carts.c.cart_url,
-        carts.c.locale,
+        func.coalesce(carts.c.cart_url, "").label("cart_url"),
+        _LOCALE,
         carts.c.currency,
         carts.c.total_minor,
     )
     .join(enrollments, enrollments.c.id == messages.c.enrollment_id)
-    .join(carts, carts.c.id == enrollments.c.cart_id)
+    .join(contacts, contacts.c.id == messages.c.contact_id)
+    .outerjoin(carts, carts.c.id == enrollments.c.cart_id)
     .where(messages.c.id.in_(bindparam("ids", expanding=True)))
 )
 _ADDRESSED: Select[Any] = (
@@ -55,11 +57,11 @@ _ADDRESSED: Select[Any] = (
         messages.c.sent_at,
         enrollments.c.sequence,
         enrollments.c.store,
-        carts.c.locale,
+        _LOCALE,
         contacts.c.email_normalised,
     )
     .join(enrollments, enrollments.c.id == messages.c.enrollment_id)
-    .join(carts, carts.c.id == enrollments.c.cart_id)
+    .outerjoin(carts, carts.c.id == enrollments.c.cart_id)
     .join(contacts, contacts.c.id == messages.c.contact_id)
     .where(messages.c.id == bindparam("message_id"))
 )
@@ -77,7 +79,7 @@ _AT_ONCE = (
 
 
 def carts_of(connection: Connection, message_ids: Iterable[int]) -> dict[int, Row[Any]]:
-    """Return message, enrollment and cart of these messages, by message id."""
+    """Return message, enrollment and cart (`cart_id` None: there is none) of these messages, by message id."""
     found: dict[int, Row[Any]] = {}
     for chunk in chunks(sorted(set(message_ids))):
         for row in connection.execute(_NAMED, {"ids": chunk}):

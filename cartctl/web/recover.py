@@ -4,7 +4,7 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from cartctl.jobs import recover
-from cartctl.jobs.recover import Bought, Hosted, Redirect
+from cartctl.jobs.recover import Bought, Hosted, Nowhere, Redirect
 from cartctl.mail.links import BadTokenError, ExpiredTokenError
 from cartctl.store.visits import CLICK
 from cartctl.web.service import Service
@@ -50,6 +50,8 @@ async def answer(token: str, request: Request, service: Service) -> Response:
             return Response(status_code=303, headers={"Location": url})
         case Bought(shop):
             return service.pages.bought(store, shop=shop, locale=row.locale, request=request)
+        case Nowhere():
+            return service.pages.not_found(request)
         case Hosted(shop):
             content = await service.read(lambda connection: recover.content(connection, row))
             return service.pages.cart(store, content, shop=shop, request=request)

@@ -25,7 +25,7 @@ def candidate(**changes: object) -> Candidate:
     base = Candidate(
         step=STEP,
         due_at=at("24h"),
-        abandoned_at=T0,
+        counts_from=T0,
         enrolled_at=at("30m"),
         reached=(at("30m"),),
         zone=UTC,
@@ -54,7 +54,7 @@ def test_a_message_that_nothing_forbids_is_sent() -> None:
         ({"cart_status": CartStatus.CONVERTED}, "purchased"),
         ({"suppressed": True}, "suppressed"),
         ({"consent": Consent.REFUSED}, "consent-refused"),
-        ({"cart_status": CartStatus.ACTIVE, "abandoned_at": None}, "reactivated"),
+        ({"cart_status": CartStatus.ACTIVE, "counts_from": None}, "reactivated"),
         ({"cart_status": CartStatus.EXPIRED}, "expired"),
         ({"cart_status": CartStatus.RECOVERED, "suppressed": True, "step": None}, "purchased"),
     ],
@@ -121,7 +121,7 @@ def test_due_keeps_every_rule_of_time(
 ) -> None:
     rules = replace(RULES, quiet_hours=quiet)
     where = ZoneInfo(zone)
-    when = due(STEP, abandoned_at=abandoned, enrolled_at=enrolled, reached=reached, rules=rules, zone=where).at
+    when = due(STEP, counts_from=abandoned, enrolled_at=enrolled, reached=reached, rules=rules, zone=where).at
     assert when >= abandoned + STEP.after
     assert when >= enrolled
     if reached:

@@ -25,6 +25,7 @@ VALUES: dict[str, Any] = {
 NEW = {
     "carts.erased": False,
     **{f"contacts.{name}": "" for name in ("attributes", "business_name", "first_name", "locale", "timezone")},
+    "enrollments.began_at": None,
     "enrollments.is_test": False,
     "enrollments.segment": "",
     "events.scanner_score": None,

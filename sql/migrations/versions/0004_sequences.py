@@ -23,10 +23,12 @@ def upgrade() -> None:
         _enrollments_anew()
     else:
         op.add_column("enrollments", sa.Column("segment", sa.String(length=60), server_default="", nullable=False))
+        op.add_column("enrollments", sa.Column("began_at", sa.BigInteger(), nullable=True))
         op.alter_column("enrollments", "cart_id", nullable=True)
         op.drop_constraint(op.f("ck_enrollments_status"), "enrollments")
         op.create_check_constraint(op.f("ck_enrollments_status"), "enrollments", _STATUS)
-    _partial_index("uq_enrollments_contact", "enrollments", ["sequence", "contact_id"], "cart_id IS NULL", unique=True)
+    once = "cart_id IS NULL AND NOT is_test"
+    _partial_index("uq_enrollments_contact", "enrollments", ["sequence", "contact_id"], once, unique=True)
     op.create_table(
         "alerts",
         sa.Column("enrollment_id", _ID, nullable=False),
@@ -70,6 +72,7 @@ def _enrollments_anew() -> None:
         sa.Column("segment", sa.String(length=60), server_default="", nullable=False),
         sa.Column("is_test", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("enrolled_at", sa.BigInteger(), nullable=False),
+        sa.Column("began_at", sa.BigInteger(), nullable=True),
         sa.Column("resumed_at", sa.BigInteger(), nullable=True),
         sa.Column("ended_at", sa.BigInteger(), nullable=True),
         sa.ForeignKeyConstraint(["cart_id"], ["carts.id"], name=op.f("fk_enrollments_cart_id")),

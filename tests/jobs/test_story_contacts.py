@@ -1,0 +1,158 @@
+"""Contacts in a sequence of their own, over days: who gets which mail when, and what makes an end of it."""
+
+from itertools import pairwise
+
+from cartctl.domain.times import parse_duration
+from tests.nurture import ANNA, BO, CLEO, people, person, set_up
+from tests.shop import Shop, cart, iso, live, order
+
+FOUR_DAYS = ("0m", "5m", "24h", "48h", "48h5m", "72h", "96h", "96h5m", "168h")
+
+
+def enroll(shop: Shop, *rows: dict[str, str], when: str = "0m", options: tuple[str, ...] = ()) -> None:
+    result = shop.cli("enroll", "check-up", people(shop, *rows), "--json", "--at", iso(when), *options).json
+    assert result["contacts"]["enrolled"] == len(rows)
+
+
+def texts(shop: Shop, to: str) -> list[str]:
+    return [mail.part("plain").rpartition(". http")[0] for mail in shop.mails if mail.to == to]
+
+
+def test_each_contact_gets_each_mail_once_by_its_segment(any_shop: Shop) -> None:
+    shop = any_shop
+    set_up(shop)
+    rows = (person(), person(BO, first_name="Bo", red="0", orange="3"), person(CLEO, first_name="Cleo", red="0"))
+    enroll(shop, *rows)
+    live(shop, *FOUR_DAYS)
+    times = (("result", "0:00"), ("focus", "48:00"), ("closing", "96:00"))
+    assert shop.sent == [(who, step, when) for step, when in times for who in (ANNA, BO, CLEO)]
+    assert texts(shop, ANNA) == [
+        "Dear Anna, 2 red and 0 orange",
+        "Begin with the red ones: there are 2",
+        "Good luck, Anna",
+    ]
+    assert texts(shop, BO)[1] == "Begin with the orange ones"
+    assert str(shop.mails[0].message["Subject"]) == "Anna's Mugs: 50 of 100"
+
+
+def test_a_second_sign_up_is_told_of_and_changes_nothing(any_shop: Shop) -> None:
+    shop = any_shop
+    set_up(shop)
+    enroll(shop, person())
+    again = shop.cli("enroll", "check-up", ANNA, "--at", iso("1h"))
+    assert (again.out, again.err) == (
+        "",
+        "cartctl: a…@example.com is in check-up already: since 2026-03-02 10:00 UTC, live\n",
+    )
+    told = shop.cli("enroll", "check-up", people(shop, person(), person(BO), name="more.csv"), "--json")
+    assert (told.json["contacts"]["enrolled"], told.json["contacts"]["already"]) == (1, 1)
+    live(shop, *FOUR_DAYS)
+    assert len([to for to, _, _ in shop.sent if to == ANNA]) == 3
+
+
+def test_an_unsubscription_a_booking_and_an_order_end_it(any_shop: Shop) -> None:
+    shop = any_shop
+    stops = 'stop_when = ["unsubscribed", "booked", "purchased"]'
+    set_up(shop, settings="")
+    sequence = (
+        (shop.folder / "templates/check-up/sequence.toml")
+        .read_text()
+        .replace('stop_when = ["unsubscribed", "booked"]', stops)
+    )
+    set_up(shop, sequence)
+    enroll(shop, person(), person(BO), person(CLEO), person("dan@example.com"), person("eve@example.com"))
+    shop.run("0m")
+    shop.cli("suppress", "add", ANNA, "--at", iso("1h"))
+    shop.cli("contact", "set", BO, "booking=2026-12-01", "--at", iso("1h"))
+    shop.orders(order(email=CLEO, placed="2h"), order("o-2", email="eve@example.com", placed="-2h"), when="3h")
+    shop.cli("import", "contacts", people(shop, {"email": "dan@example.com", "booking": "yes"}, name="booked.csv"))
+    live(shop, *FOUR_DAYS[2:])
+    assert {to for to, step, _ in shop.sent if step != "result"} == {"eve@example.com"}
+    why = {row["reason"] for row in shop.cli("messages", "list", "--state", "cancelled", "--json").json}
+    assert why == {"suppressed", "booked", "purchased"}
+
+
+def test_who_booked_is_not_enrolled(shop: Shop) -> None:
+    set_up(shop)
+    shop.cli("import", "contacts", people(shop, person(booking="2026-12-01")))
+    refused = shop.cli("enroll", "check-up", ANNA, ok=False)
+    assert refused.exit_code == 1
+    assert refused.err == "cartctl: a…@example.com is not enrolled in check-up: has booked already\n"
+
+
+def test_gaps_and_caps_hold_across_carts_and_contacts(any_shop: Shop) -> None:
+    """A shopper who left a cart and has signed up is written to as if both were one sequence."""
+    shop = any_shop
+    set_up(shop, settings="[sending]\ncap = 4\n")
+    enroll(shop, person())
+    shop.carts(cart(), when="5m")
+    live(shop, *"0m 30m 1h 12h 24h 24h5m 36h 48h 49h 60h 61h 72h 84h 96h 108h 120h".split())
+    times = [parse_duration(f"{when.replace(':', 'h')}m") for _, _, when in shop.sent]
+    gaps = [later - earlier for earlier, later in pairwise(times)]
+    assert min(gaps[1:]) >= parse_duration("12h")
+    assert gaps[0] == parse_duration("1h")  # the gap of the reminder alone
+    assert len(times) == 4
+    assert [step for _, step, _ in shop.sent] == ["result", "reminder", "urgency", "focus"]
+
+
+def test_an_unsubscription_from_one_sequence_leaves_the_other(shop: Shop) -> None:
+    set_up(shop)
+    enroll(shop, person())
+    shop.carts(cart(), when="5m")
+    shop.cli("suppress", "add", ANNA, "--sequence", "check-up", "--at", iso("10m"))
+    live(shop, "30m", "24h", "48h")
+    assert [step for _, step, _ in shop.sent] == ["reminder", "urgency", "offer"]
+
+
+def test_consent_holds_for_contacts_too(shop: Shop) -> None:
+    set_up(shop, settings='[consent]\nrequire = "opt-in"\n')
+    enroll(shop, person(consent="yes"), person(BO, consent=""), person(CLEO, consent="no"))
+    shop.run("0m")
+    assert [to for to, _, _ in shop.sent] == [ANNA]
+
+
+def test_start_at_leaves_the_first_steps_out(any_shop: Shop) -> None:
+    shop = any_shop
+    set_up(shop)
+    enroll(shop, person(), options=("--start-at", "focus"))
+    live(shop, *FOUR_DAYS)
+    assert shop.sent == [(ANNA, "focus", "0:00"), (ANNA, "closing", "48:00")]
+    left_out = shop.cli("messages", "list", "--state", "skipped", "--json").json
+    assert [(row["step"], row["reason"]) for row in left_out] == [("result", "started-later")]
+
+
+def test_what_was_sent_elsewhere_counts_for_order_gaps_and_caps(any_shop: Shop) -> None:
+    shop = any_shop
+    set_up(shop)
+    enroll(shop, person(), when="40h", options=("--sent", "result=2026-03-02T10:00:00Z"))
+    live(shop, "40h", "47h", "48h", "96h")
+    assert shop.sent == [(ANNA, "focus", "48:00"), (ANNA, "closing", "96:00")]
+
+
+def test_what_was_sent_elsewhere_lately_puts_the_next_step_off(shop: Shop) -> None:
+    set_up(shop)
+    enroll(shop, person(), when="72h", options=("--sent", "result=2026-03-02T10:00Z", "--sent", "focus=2026-03-05"))
+    live(shop, "72h", "96h", "109h", "110h", "111h", "133h")
+    assert shop.sent == [(ANNA, "closing", "110:00")]  # 48 h after the 5th of March, not 96 h after the 2nd
+
+
+def test_a_contact_who_fits_no_longer_waits_and_is_named(shop: Shop) -> None:
+    set_up(shop)
+    enroll(shop, person())
+    shop.cli("contact", "set", ANNA, "red=many", "--at", iso("0m"))
+    held = shop.cli("run-due", "--at", iso("0m"), ok=False)
+    why = 'the contact does not fit check-up: red: "many" is no whole number'
+    assert (held.exit_code, held.err) == (1, f"cartctl: message 1 (check-up/result) waits: {why}\n")
+    shop.cli("contact", "set", ANNA, "red=0", "--at", iso("0m"))
+    shop.run("30m")
+    assert texts(shop, ANNA) == ["Dear Anna, 0 red and 0 orange"]
+
+
+def test_another_answer_means_another_segment(any_shop: Shop) -> None:
+    shop = any_shop
+    set_up(shop)
+    enroll(shop, person())
+    shop.run("0m")
+    shop.cli("contact", "set", ANNA, "red=0", "--at", iso("1h"))
+    shop.run("48h")
+    assert texts(shop, ANNA)[1] == "Begin with the orange ones"
