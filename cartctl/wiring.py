@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from ipaddress import ip_address
@@ -17,6 +17,7 @@ from cartctl.domain.destinations import Host
 from cartctl.domain.identity import normalise_email
 from cartctl.domain.money import UNKNOWN_CURRENCY
 from cartctl.domain.purchases import PurchaseRules
+from cartctl.domain.sequences import Sequence
 from cartctl.domain.targets import is_this_machine
 from cartctl.domain.times import QuietHours, zone_named
 from cartctl.errors import ConfigurationError
@@ -72,6 +73,7 @@ def rules(loaded: Loaded) -> Rules:
         consent_required=settings.consent.require,
         coupons=settings.coupons,
         sequences=load_sequences(template_folders(loaded)),
+        transport=settings.transport,
         stores={name: store_facts(settings, name) for name in settings.stores},
         default_store=store_facts(settings, None),
         write_to_relay=settings.channels.tiktok.write_to_relay,
@@ -140,9 +142,24 @@ def store_facts(settings: Settings, name: str | None) -> StoreFacts:
     )
 
 
-def delivers(settings: Settings) -> bool:
-    """Say whether mail handed over now could reach a shopper."""
-    match settings.transport:
+def delivering(loaded: Loaded) -> str:
+    """Return the name of a transport that delivers, the configured one's or a sequence's; "" for none."""
+    try:
+        sequences = load_sequences(template_folders(loaded))
+    except ConfigurationError:
+        sequences = {}  # nothing is sent with them either
+    return next((name for name in transports(loaded, sequences) if delivers(loaded.settings, name)), "")
+
+
+def transports(loaded: Loaded, sequences: Mapping[str, Sequence]) -> list[str]:
+    """Return what carries mail, the configured transport first: sequences may have others."""
+    own = sorted({sequence.transport for sequence in sequences.values() if sequence.transport})
+    return list(dict.fromkeys([loaded.settings.transport, *own]))
+
+
+def delivers(settings: Settings, transport: str = "") -> bool:
+    """Say whether mail handed over now could reach a shopper. `transport` "": the configured one."""
+    match transport or settings.transport:
         case "sendgrid":
             return not settings.sendgrid.sandbox and not _is_loopback(settings.sendgrid.host)
         case "resend":
@@ -152,12 +169,13 @@ def delivers(settings: Settings) -> bool:
     return False
 
 
-def check_sending(loaded: Loaded) -> None:
+def check_sending(loaded: Loaded, transport: str = "") -> None:
     """Refuse a transport that lacks anything, all of it in one message. Costs nothing: it runs on every tick."""
     settings = loaded.settings
+    name = transport or settings.transport
     check_senders(settings)
-    missing = list(transport_lacks(settings))
-    if delivers(settings):
+    missing = list(transport_lacks(settings, name))
+    if delivers(settings, name):
         if not settings.from_:
             missing.append(NO_SENDER)
         if not settings.postal_address:
@@ -165,7 +183,7 @@ def check_sending(loaded: Loaded) -> None:
         if not is_public(settings.base_url):
             missing.append("base_url (the public https address of the recovery links)")
     if missing:
-        raise ConfigurationError(f'transport = "{settings.transport}" needs {"; ".join(missing)}')
+        raise ConfigurationError(f'transport = "{name}" needs {"; ".join(missing)}')
 
 
 def check_senders(settings: Settings) -> None:
@@ -175,14 +193,13 @@ def check_senders(settings: Settings) -> None:
             raise ConfigurationError(f'{key}: "{address}" is no sender (Example Shop <shop@example.com> is)')
 
 
-def transport_lacks(settings: Settings) -> Iterator[str]:
-    """Yield what the transport needs of its own, and was not given."""
-    if settings.transport != "outbox":
-        yield from _smtp_lacks(settings.smtp) if settings.transport == "smtp" else _api_lacks(settings)
+def transport_lacks(settings: Settings, name: str) -> Iterator[str]:
+    """Yield what a transport needs of its own, and was not given."""
+    if name != "outbox":
+        yield from _smtp_lacks(settings.smtp) if name == "smtp" else _api_lacks(settings, name)
 
 
-def _api_lacks(settings: Settings) -> Iterator[str]:
-    name = settings.transport
+def _api_lacks(settings: Settings, name: str) -> Iterator[str]:
     api = settings.resend if name == "resend" else settings.sendgrid
     if not api.api_key:
         yield f"{name.upper()}_API_KEY in the environment (or {name}.api_key)"
@@ -204,9 +221,9 @@ def _smtp_lacks(smtp: SmtpSettings) -> Iterator[str]:
         raise ConfigurationError('smtp.security = "none": the password would travel in the clear')
 
 
-def refuse_rehearsal(loaded: Loaded, database: Database) -> None:
+def refuse_rehearsal(loaded: Loaded, database: Database, transport: str = "") -> None:
     """Keep a delivering transport away from a database that was written under a clock set by hand."""
-    if not delivers(loaded.settings):
+    if not delivers(loaded.settings, transport):
         return
     with database.read() as connection:
         if keys.is_rehearsal(connection):
@@ -217,11 +234,16 @@ def refuse_rehearsal(loaded: Loaded, database: Database) -> None:
 
 
 def equip(
-    loaded: Loaded, rules_: Rules, clock: Clock, *, transport: Transport | None = None
-) -> Callable[[Database], Equipment]:
-    """Return what builds transport, composer and threads when there is something to send."""
+    loaded: Loaded, rules_: Rules, clock: Clock, *, pretends: bool = False
+) -> Callable[[Database, str], Equipment]:
+    """Return what builds a transport ("": the configured one), composer and threads when there is something to send.
 
-    def build(database: Database) -> Equipment:
+    It raises ConfigurationError where the transport lacks anything. `pretends`: nothing may leave.
+    """
+
+    def build(database: Database, name: str) -> Equipment:
+        check_sending(loaded, name)
+        refuse_rehearsal(loaded, database, name)
         from concurrent.futures import ThreadPoolExecutor
 
         from cartctl.jobs.compose import Composer
@@ -232,7 +254,7 @@ def equip(
         sys.setswitchinterval(SWITCH_SECONDS)
         signing, hashing = secret_keys(loaded, database, clock())
         return Equipment(
-            transport=transport or make_transport(loaded, hashing, clock),
+            transport=pretend(loaded.settings, name) if pretends else make_transport(loaded, hashing, clock, name),
             composer=Composer(
                 Renderer(template_folders(loaded)), Links(loaded.settings.base_url, signing), sender(loaded), rules_
             ),
@@ -288,9 +310,9 @@ def secret_keys(loaded: Loaded, database: Database, now: datetime) -> tuple[tupl
     return signing, hashing
 
 
-def pretend(settings: Settings) -> Transport:
-    """Return what stands for the configured transport where nothing may leave."""
-    return Pretend(settings.transport, delivers(settings))
+def pretend(settings: Settings, transport: str = "") -> Transport:
+    """Return what stands for a transport ("": the configured one) where nothing may leave."""
+    return Pretend(transport or settings.transport, delivers(settings, transport))
 
 
 def hashing_key(database: Database) -> bytes:
@@ -299,10 +321,11 @@ def hashing_key(database: Database) -> bytes:
         return (keys.known(connection, keys.HASHING) or "").encode()
 
 
-def make_transport(loaded: Loaded, hashing_key_: bytes, clock: Clock) -> Transport:
-    """Build the transport that `transport =` names; a key alone never chooses one."""
+def make_transport(loaded: Loaded, hashing_key_: bytes, clock: Clock, transport: str = "") -> Transport:
+    """Build the transport of a sequence, or the one that `transport =` names; a key alone never chooses one."""
     settings = loaded.settings
-    if settings.transport == "sendgrid":
+    name = transport or settings.transport
+    if name == "sendgrid":
         from cartctl.mail.sendgrid import SendGrid
 
         return SendGrid(
@@ -311,9 +334,9 @@ def make_transport(loaded: Loaded, hashing_key_: bytes, clock: Clock) -> Transpo
             sandbox=settings.sendgrid.sandbox,
             clock=clock,
             database_id=keys.database_id(hashing_key_),
-            **_network(loaded, settings.sendgrid),
+            **_network(loaded, "sendgrid", settings.sendgrid),
         )
-    if settings.transport == "resend":
+    if name == "resend":
         from cartctl.mail.resend import Resend
 
         return Resend(
@@ -321,9 +344,9 @@ def make_transport(loaded: Loaded, hashing_key_: bytes, clock: Clock) -> Transpo
             host=settings.resend.host,
             clock=clock,
             database_id=keys.database_id(hashing_key_),
-            **_network(loaded, settings.resend),
+            **_network(loaded, "resend", settings.resend),
         )
-    if settings.transport == "smtp":
+    if name == "smtp":
         from cartctl.mail.smtp import Smtp
 
         return Smtp(
@@ -333,18 +356,18 @@ def make_transport(loaded: Loaded, hashing_key_: bytes, clock: Clock) -> Transpo
             username=settings.smtp.username or "",
             password=settings.smtp.password.reveal().strip(),
             database_id=keys.database_id(hashing_key_),
-            **_network(loaded, settings.smtp),
+            **_network(loaded, "smtp", settings.smtp),
         )
     from cartctl.mail.outbox import Outbox
 
     return Outbox(loaded.outbox_folder)
 
 
-def _network(loaded: Loaded, section: SendgridSettings | ResendSettings | SmtpSettings) -> dict[str, Any]:
+def _network(loaded: Loaded, name: str, section: SendgridSettings | ResendSettings | SmtpSettings) -> dict[str, Any]:
     """Return what every transport over the network is told."""
     settings = loaded.settings
-    ca_file = str(loaded.folder(settings.transport) / section.ca_file) if section.ca_file else None
-    return {"timeout": settings.sending.timeout, "ca_file": ca_file, "delivers": delivers(settings)}
+    ca_file = str(loaded.folder(name) / section.ca_file) if section.ca_file else None
+    return {"timeout": settings.sending.timeout, "ca_file": ca_file, "delivers": delivers(settings, name)}
 
 
 def _plausible(sender_: str) -> bool:

@@ -27,15 +27,22 @@ _EEA_ZONES = frozenset(
 ) | {"Asia/Nicosia", "Europe/Nicosia", "Atlantic/Canary", "Atlantic/Madeira", "Atlantic/Azores", "Atlantic/Reykjavik"}
 
 
-def transport(settings: Settings) -> Finding:
+def transports(loaded: Loaded) -> list[str]:
+    """Return what carries mail; of sequences that cannot be read the line on the templates tells."""
+    try:
+        return wiring.transports(loaded, wiring.rules(loaded).sequences)
+    except CartctlError:
+        return [loaded.settings.transport]
+
+
+def transport(settings: Settings, name: str) -> Finding:
     """Key, server and sender, as far as they can be judged without asking anybody."""
-    name = settings.transport
     try:
         wiring.check_senders(settings)
-        missing = list(wiring.transport_lacks(settings))
+        missing = list(wiring.transport_lacks(settings, name))
     except CartctlError as error:
         return fail("transport", str(error))
-    if wiring.delivers(settings) and not settings.from_:
+    if wiring.delivers(settings, name) and not settings.from_:
         missing.append(wiring.NO_SENDER)
     if missing:
         return fail("transport", f'transport = "{name}" needs {"; ".join(missing)}')
@@ -139,23 +146,24 @@ def disk(loaded: Loaded) -> Finding:
 def online(loaded: Loaded) -> Iterator[tuple[Finding, datetime | None]]:
     """Ask provider, name servers and endpoint; yield each finding, with the provider's time beside its own."""
     settings = loaded.settings
-    if settings.transport != "outbox":
-        yield _key(loaded)
-        for finding in _domain(settings):
+    carriers = [name for name in transports(loaded) if name != "outbox"]
+    for name in carriers:
+        yield _key(loaded, name)
+    if carriers:
+        for finding in _domain(settings, carriers):
             yield finding, None
     yield _endpoint(settings), None
 
 
-def _key(loaded: Loaded) -> tuple[Finding, datetime | None]:
+def _key(loaded: Loaded, name: str) -> tuple[Finding, datetime | None]:
     from cartctl.mail.resend import Resend
     from cartctl.mail.sendgrid import SendGrid
     from cartctl.mail.smtp import Smtp
 
-    name = loaded.settings.transport
     try:
-        if lacks := next(wiring.transport_lacks(loaded.settings), None):
+        if lacks := next(wiring.transport_lacks(loaded.settings, name), None):
             return fail("keys", f"nobody can be asked without {lacks}"), None
-        carrier = wiring.make_transport(loaded, b"", clock(None))
+        carrier = wiring.make_transport(loaded, b"", clock(None), name)
         if isinstance(carrier, Resend):
             found = carrier.probe(_sender_domain(loaded.settings))
         else:
@@ -168,13 +176,14 @@ def _key(loaded: Loaded) -> tuple[Finding, datetime | None]:
     return ok("keys", f"{name} knows us"), found.date
 
 
-def _domain(settings: Settings) -> list[Finding]:
+def _domain(settings: Settings, carriers: list[str]) -> list[Finding]:
     from cartctl.mail.records import DKIM_SELECTORS, Records
 
     domain = _sender_domain(settings)
     if not domain:
         return [fail("dns", "without `from` there is no domain to ask about")]
-    selectors = settings.doctor.dkim_selectors or DKIM_SELECTORS.get(settings.transport, ())
+    usual = [selector for name in carriers for selector in DKIM_SELECTORS.get(name, ())]
+    selectors = settings.doctor.dkim_selectors or usual
     try:
         return Records(settings.doctor.nameserver).look_at(domain, selectors)
     except CartctlError as error:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 
 import typer
@@ -120,7 +121,7 @@ def simulation(
     settings = state.loaded.settings
     return Simulation(
         rules=rules,
-        transport=wiring.pretend(settings),
+        transport=partial(wiring.pretend, settings),
         hashing_key=wiring.hashing_key(database),
         concurrency=settings.sending.concurrency,
         **period,

@@ -63,7 +63,8 @@ def _examine(state: State, *, online: bool, at: datetime | None) -> Iterator[Fin
 def _of_settings(loaded: Loaded) -> Iterator[Finding]:
     settings = loaded.settings
     yield checks.templates(loaded)
-    yield checks.transport(settings)
+    for name in checks.transports(loaded):
+        yield checks.transport(settings, name)
     yield checks.base_url(settings)
     yield checks.store_hosts(settings)
     yield checks.postal_address(settings)
@@ -98,8 +99,8 @@ def _surroundings(loaded: Loaded) -> checkup.Surroundings:
     except CartctlError:
         sequences = None  # the line on the templates has told of it
     return checkup.Surroundings(
-        delivers=wiring.delivers(settings),
-        transport=settings.transport,
+        delivers=bool(wiring.delivering(loaded)),
+        transports=checks.transports(loaded),
         orders_max_age=settings.safety.orders_max_age,
         coupon_warn_below=settings.coupon.warn_below,
         sequences=None if sequences is None else list(sequences.values()),

@@ -54,12 +54,12 @@ class State:
 
         Without `writes` an empty database is not set up: one in memory stands in for it.
         """
-        from cartctl.wiring import delivers
+        from cartctl.wiring import delivering
 
         rehearsal = at is not None and writes
-        if rehearsal and delivers(self.loaded.settings):
+        if rehearsal and (name := delivering(self.loaded)):
             raise UsageError(
-                f'--at: transport = "{self.loaded.settings.transport}" sends real mail, and a database written '
+                f'--at: transport = "{name}" sends real mail, and a database written '
                 'under --at must never do that: rehearse with transport = "outbox" and another database'
             )
         if writes:

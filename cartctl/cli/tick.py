@@ -67,17 +67,18 @@ def _tick(
     lock: bool,
     confirm_burst: bool,
 ) -> int:
-    wiring.check_sending(state.loaded)
     rules = wiring.rules(state.loaded)
+    if not rules.elsewhere:  # else each transport is looked at by itself
+        wiring.check_sending(state.loaded)
     with state.database(at=at, writes=not dry_run) as real, state.lock() if lock and not dry_run else nullcontext():
         watch.started()
-        wiring.refuse_rehearsal(state.loaded, real)
+        if not rules.elsewhere:
+            wiring.refuse_rehearsal(state.loaded, real)
         with real.dry_run() if dry_run else nullcontext(real) as database:
             if news := restored.settle_if_copied(database, now=now()):
                 complain(news)
             settings = state.loaded.settings
-            pretend = wiring.pretend(settings) if dry_run else None
-            equip = wiring.equip(state.loaded, rules, now, transport=pretend)
+            equip = wiring.equip(state.loaded, rules, now, pretends=dry_run)
 
             def on_note(note: Note) -> None:
                 if dry_run or state.verbose:
@@ -97,6 +98,7 @@ def _tick(
                     pause=time.sleep,
                     rate_per_second=settings.sending.rate_per_second,
                     limit=limit,
+                    side_by_side=not dry_run,
                     confirm_burst=confirm_burst,
                     intake=wiring.intake(state.loaded, writes=not dry_run),
                     messenger=None if dry_run else wiring.messenger(state.loaded, real, now, rehearses=at is not None),

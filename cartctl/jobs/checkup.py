@@ -38,7 +38,7 @@ class Surroundings:
     """What the configuration says of the things that are looked at here. `sequences` None: they cannot be read."""
 
     delivers: bool
-    transport: str
+    transports: Collection[str]
     orders_max_age: timedelta
     coupon_warn_below: int
     sequences: Collection[Sequence] | None
@@ -52,7 +52,8 @@ def run(database: Database, about: Surroundings | None, *, now: datetime, is_at:
             yield rehearsal(connection, delivers=about.delivers)
             yield order_freshness(connection, now=now, max_age=about.orders_max_age)
             yield outbox_only(connection, delivers=about.delivers, now=now)
-            yield provider(connection, about.transport)
+            for transport in about.transports:
+                yield provider(connection, transport)
             if about.sequences is not None:
                 yield coupons(connection, about, about.sequences, now=now)
         yield cron(connection, now=now, is_at=is_at)

@@ -47,6 +47,8 @@ class Rules:
     consent_required: str
     coupons: Mapping[str, str]
     sequences: Mapping[str, Sequence]
+    transport: str = ""
+    """The configured one: it carries what no sequence sends by another."""
     stores: Mapping[str, StoreFacts]
     default_store: StoreFacts
     write_to_relay: bool = False
@@ -63,6 +65,15 @@ class Rules:
     """Normalised addresses; what they leave behind in test mode is a test."""
     time_scale: float = 1
     """How many times as fast tests go."""
+
+    @property
+    def elsewhere(self) -> dict[str, frozenset[str]]:
+        """Return by transport the sequences that it carries, without those of the configured one."""
+        found: dict[str, set[str]] = {}
+        for name, sequence in self.sequences.items():
+            if sequence.transport and sequence.transport != self.transport:
+                found.setdefault(sequence.transport, set()).add(name)
+        return {transport: frozenset(names) for transport, names in sorted(found.items())}
 
     def store(self, name: str) -> StoreFacts:
         return self.stores.get(name, self.default_store)

@@ -12,12 +12,16 @@
 Settle, gate and claim are one transaction, a turn (`jobs.turn`): it settles what was answered since the last one, lets
 as many leave as there is room for, and claims what is to be rendered meanwhile. At most `concurrency` messages are
 `sending` at any moment. Every step into a final state schedules the enrollment's next step in the same transaction.
+
+Where sequences have transports of their own, each transport has such a loop to itself, with its own breaker and rate:
+one that is dead, slow or misconfigured keeps nobody waiting for another.
 """
 
 import secrets
 from collections.abc import Sequence
 from concurrent.futures import Future
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from queue import Empty, SimpleQueue
 from typing import Any
@@ -25,14 +29,17 @@ from typing import Any
 from sqlalchemy import Row
 
 from cartctl.domain.messages import MessageState
-from cartctl.errors import DatabaseBusyError, TemplateError
+from cartctl.errors import ConfigurationError, DatabaseBusyError, TemplateError
 from cartctl.jobs import telling
 from cartctl.jobs.breaker import Breaker
 from cartctl.jobs.compose import Content
+from cartctl.jobs.rules import Rules
 from cartctl.jobs.sending import Equipment, Flown, Overslept, Ready, SendJob, Sent
 from cartctl.jobs.turn import Turned, give_back_all, turn
 from cartctl.mail.message import Misconfigured, Unknown
 from cartctl.store import messages
+from cartctl.store.database import Database
+from cartctl.store.messages import Carried
 
 S = MessageState
 TEMPLATE_RETRY = timedelta(minutes=15)
@@ -51,19 +58,61 @@ CHUNK_SECONDS = 10
 def run(job: SendJob, result: Sent) -> Sent:
     """Send what is due at the start of the run, adding to `result`."""
     started_at = job.clock()
-    with job.database.read() as connection:
-        if not messages.any_due(connection, due_by=started_at):
-            return result
-    equipment = job.equip(job.database)
-    with equipment.executor:
-        _Loop(job, equipment, result, started_at).run()
+    lanes = [lane for lane in _lanes(job.rules) if lane.has_work(job.database, started_at)]
+    if len(lanes) < 2 or not job.side_by_side or job.limit is not None:
+        for lane in lanes:
+            lane.run(job, result, started_at)
+        return result
+    from concurrent.futures import ThreadPoolExecutor  # most runs need none
+
+    apart = [Sent() for _ in lanes]
+    with ThreadPoolExecutor(len(lanes)) as threads:
+        runs = [threads.submit(lane.run, job, own, started_at) for lane, own in zip(lanes, apart, strict=True)]
+    for own in apart:
+        result.add(own)
+    for each in runs:
+        each.result()
     return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Lane:
+    """What one transport carries. `transport` "": the configured one. `carried` None: it carries everything."""
+
+    transport: str
+    carried: Carried | None
+
+    def has_work(self, database: Database, started_at: datetime) -> bool:
+        with database.read() as connection:
+            return messages.any_due(connection, due_by=started_at, carried=self.carried)
+
+    def run(self, job: SendJob, result: Sent, started_at: datetime) -> None:
+        try:
+            equipment = job.equip(job.database, self.transport)
+        except ConfigurationError as error:
+            if self.carried is None:
+                raise
+            result.problems.append(f"{error}. Its mail stays due; what other transports carry is sent")
+            return
+        with equipment.executor:
+            _Loop(job, equipment, result, started_at, self.carried).run()
+
+
+def _lanes(rules: Rules) -> list[_Lane]:
+    apart = rules.elsewhere
+    if not apart:
+        return [_Lane("", None)]
+    others = frozenset(name for names in apart.values() for name in names)
+    return [_Lane("", Carried(others, but_not=True)), *(_Lane(name, Carried(names)) for name, names in apart.items())]
 
 
 class _Loop:
     """One run: what is ready to leave, what is with the provider, and what came back."""
 
-    def __init__(self, job: SendJob, equipment: Equipment, result: Sent, started_at: datetime) -> None:
+    def __init__(
+        self, job: SendJob, equipment: Equipment, result: Sent, started_at: datetime, carried: Carried | None
+    ) -> None:
+        self.carried = carried
         self.job, self.equipment, self.result, self.started_at = job, equipment, result, started_at
         self.token, self.turns = secrets.token_hex(8), 0
         self.ready: list[Ready] = []
@@ -126,6 +175,7 @@ class _Loop:
                     want=0 if self._stopped else want,
                     token=f"{self.token}.{self.turns}",
                     started_at=self.started_at,
+                    carried=self.carried,
                 )
                 break
             except DatabaseBusyError:

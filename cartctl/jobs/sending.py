@@ -50,6 +50,21 @@ class Sent:
     cancelled: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
 
+    def add(self, other: "Sent") -> None:
+        """Take in what another loop of the same run has counted."""
+        self.sent += other.sent
+        self.failed += other.failed
+        self.unknown += other.unknown
+        self.retried += other.retried
+        for mine, theirs in (
+            (self.by_sequence, other.by_sequence),
+            (self.deferred, other.deferred),
+            (self.skipped, other.skipped),
+            (self.cancelled, other.cancelled),
+        ):
+            mine.update(theirs)
+        self.problems += other.problems
+
 
 @dataclass(frozen=True, kw_only=True)
 class Equipment:
@@ -78,8 +93,8 @@ class SendJob:
     database: Database
     rules: Rules
     clock: Clock
-    equip: Callable[[Database], Equipment]
-    """Called when there is something to send: most ticks need none of it."""
+    equip: Callable[[Database, str], Equipment]
+    """Called with a transport's name ("": the configured one) when it has something to send: most ticks need none."""
     concurrency: int
     """At most so many messages are with the provider, or await their settlement, at any moment."""
     pause: Callable[[float], None]
@@ -89,6 +104,9 @@ class SendJob:
     messenger: "Callable[[], Messenger] | None" = None
     """How somebody is told that a contact has entered a segment; None: nobody is."""
     rate_per_second: float | None = None
+    """Of each transport."""
+    side_by_side: bool = False
+    """Whether several transports carry at once, each in a thread: the database must lend each a connection."""
     limit: int | None = None
     confirm_burst: bool = False
     """Whether sequences may send more at once than they are used to: all that is due now."""

@@ -28,7 +28,7 @@ from cartctl.jobs.sending import Equipment, SendJob
 from cartctl.jobs.steps import schedule_next
 from cartctl.mail.message import OutgoingMessage, Transport
 from cartctl.store import brakes, contacts, keys, message_list, purchases, scratch, suppressions
-from cartctl.store.database import EngineDatabase
+from cartctl.store.database import Database, EngineDatabase
 from cartctl.store.scratch import HeldBack, Period
 
 WIDE = 500
@@ -40,8 +40,8 @@ class Simulation:
     """What is to be replayed, and with which rules."""
 
     rules: Rules
-    transport: Transport
-    """Takes everything; bears the name of the one that is configured."""
+    transport: Callable[[str], Transport]
+    """Takes everything; bears the name that it is asked for, or ("") that of the one that is configured."""
     hashing_key: bytes
     concurrency: int
     since: datetime
@@ -127,14 +127,20 @@ class _Replay:
         self.said, self.suppressed, self.brakes = held.said, held.suppressed, held.brakes
         with database.read() as connection:
             codes_may_run_out = scratch.has_codes(connection)
-        equipment = Equipment(
-            transport=simulation.transport, composer=Blank(), executor=AtOnce(), hashing_key=simulation.hashing_key
-        )
+
+        def equip(_database: Database, transport: str) -> Equipment:
+            return Equipment(
+                transport=simulation.transport(transport),
+                composer=Blank(),
+                executor=AtOnce(),
+                hashing_key=simulation.hashing_key,
+            )
+
         self.job = SendJob(
             database=database,
             rules=self.rules,
             clock=lambda: self.now,
-            equip=lambda _database: equipment,
+            equip=equip,
             concurrency=simulation.concurrency if codes_may_run_out else WIDE,
             pause=lambda _seconds: None,
         )

@@ -29,7 +29,7 @@ from cartctl.mail.message import (
     Unknown,
 )
 from cartctl.store import brakes, contacts, enrollments, events, messages
-from cartctl.store.messages import Change
+from cartctl.store.messages import Carried, Change
 
 S = MessageState
 FREE: dict[str, Any] = {"lease_token": None, "lease_until": None}
@@ -58,6 +58,7 @@ def turn(
     want: int,
     token: str,
     started_at: datetime,
+    carried: Carried | None = None,
 ) -> Turned:
     """Settle `flown`, gate `ready`, put `give_back` into the queue again, claim `want` messages. Commits once."""
     turned = Turned()
@@ -72,7 +73,13 @@ def turn(
         messages.move(connection, [row.id for row in unused], S.CLAIMED, S.SCHEDULED, at=now, reason="run-stopped")
         if want > 0:
             rows = messages.claim(
-                connection, due_by=started_at, limit=want, token=token, lease_until=now + job.rules.lease, at=now
+                connection,
+                due_by=started_at,
+                limit=want,
+                token=token,
+                lease_until=now + job.rules.lease,
+                at=now,
+                carried=carried,
             )
             content = compose.load(connection, rows, job.rules, now=now)
             turned.claimed = [(row, content[row.id]) for row in rows]

@@ -75,6 +75,9 @@ class Engine:
         self.database, self.folder = database, folder
         self.provider = provider or Provider()
         self.rules = RULES
+        self.renderer = RENDERER
+        self.providers: dict[str, Provider] = {}
+        """Those of sequences that have one of their own, by name."""
         self.while_rendering: Callable[[], None] = lambda: None
         self.executor: Callable[[], Executor] = lambda: ThreadPoolExecutor(4)
         self.store = "main"
@@ -112,16 +115,16 @@ class Engine:
         )
         return run_due.run(replace(job, **changes))
 
-    def _equip(self, database: Database) -> Equipment:
+    def _equip(self, database: Database, transport: str = "") -> Equipment:
         composer = Watched(
-            RENDERER,
+            self.renderer,
             Links("https://mail.example.com", ["key"]),
             wiring.sender(config.load(file=None, environment={}, folder=Path("/nowhere"))),
             self.rules,
         )
         composer.meanwhile = self.while_rendering
         return Equipment(
-            transport=self.provider,
+            transport=self.providers.get(transport, self.provider),
             composer=composer,
             executor=self.executor(),
             hashing_key=HASHING_KEY,
