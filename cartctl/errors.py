@@ -3,6 +3,7 @@
 CartctlError                      exit code
   UsageError                      2   the command's words do not fit together
     ConfigurationError            2   cartctl.toml, the environment or a sequence.toml
+    UnknownSequenceError          2   no sequence, or none for contacts, is called so
     UnwritableFileError           2   the disk or the folder does not take what is to be written
   InputFileError                  2   a file that is no such export, or cannot be read
     UnreadableFileError           2   the disk does not give it: nothing is known of the file itself
@@ -28,6 +29,10 @@ class UsageError(CartctlError):
     """The command's words do not fit together."""
 
     exit_code = 2
+
+
+class UnknownSequenceError(UsageError):
+    """No sequence, or none for contacts, is called so."""
 
 
 class ConfigurationError(UsageError):

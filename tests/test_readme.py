@@ -300,7 +300,8 @@ def test_the_crontab_shown_is_the_example_file() -> None:
 
 def test_the_reasons_shown_are_those_of_the_gate() -> None:
     text = "".join((ROOT / "cartctl" / "domain" / name).read_text("utf-8") for name in ("decide.py", "messages.py"))
-    words = set(re.findall(r'"([a-z]+(?:-[a-z]+)+|gap|cap|purchased|suppressed|expired|reactivated|superseded)"', text))
+    plain = "gap|cap|purchased|booked|suppressed|expired|reactivated|superseded"
+    words = set(re.findall(rf'"([a-z]+(?:-[a-z]+)+|{plain})"', text))
     shown = {word for row in table("How it decides", header="outcome") for word in re.findall(r"`([^`]+)`", row[1])}
     held = {f"held-{kind}" for kind in Kind if kind.holds}
     assert shown == words - {"opt-in"} | held  # the name of a setting

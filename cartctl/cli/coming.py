@@ -11,6 +11,7 @@ from cartctl import wiring
 from cartctl.cli.options import AsJson, At, ShowAddresses, state_of
 from cartctl.cli.session import (
     State,
+    about_cart,
     clock,
     complain,
     print_json_with,
@@ -103,8 +104,8 @@ def simulate(
                 return
             for row in found.timeline():
                 to = row.email_normalised if show_addresses else mask_email(row.email_normalised)
-                cart = shown_id(row.cart, show_addresses=show_addresses)
-                print(f"{show_time(row.at)}  {row.sequence}/{row.step} to {to}, cart {cart} of {row.store}")
+                about = about_cart(row.cart, row.store, show_addresses=show_addresses)
+                print(f"{show_time(row.at)}  {row.sequence}/{row.step} to {to}{about}")
             for brake in found.brakes:
                 print(brake_line(brake))
             period = f"{show_time(first)} to {show_time(last)}, a run every {format_duration(step)}"
@@ -137,8 +138,8 @@ def late_feeds(database: EngineDatabase) -> list[Brake]:
 def coming_line(one: Any, show_addresses: bool) -> str:
     """Tell of one message to come, in one line."""
     to = one.email if show_addresses else mask_email(one.email)
-    cart = shown_id(one.cart, show_addresses=show_addresses)
-    line = f"{show_time(one.at)}  {one.sequence}/{one.step} to {to}, cart {cart} of {one.store}"
+    about = about_cart(one.cart, one.store, show_addresses=show_addresses)
+    line = f"{show_time(one.at)}  {one.sequence}/{one.step} to {to}{about}"
     if one.outcome == "sent":
         return f"{line}; unless {', or '.join(one.own)}" if one.own else line
     if one.outcome == "held":

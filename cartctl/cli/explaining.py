@@ -50,7 +50,7 @@ def explain(
         )
         places = {place_name(row.store, row.channel) for row in told.carts}
         late = [brake for brake in late_feeds(database) if brake.subject in places]
-        ours = {(row.store, row.external_id) for row in told.carts}
+        ours = {(row.store, row.external_id) for row in told.carts} | {(row.store, "") for row in told.enrolled}
         with simulated(database, replay) as found:
             coming = [
                 one

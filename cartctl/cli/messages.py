@@ -9,7 +9,7 @@ import typer
 
 from cartctl import wiring
 from cartctl.cli.options import AsJson, At, Verbose, state_of
-from cartctl.cli.session import clock, complain, print_json, read_at, shown_id
+from cartctl.cli.session import about_cart, clock, complain, print_json, read_at, shown_id
 from cartctl.domain.identity import mask_email
 from cartctl.domain.messages import MessageState
 from cartctl.errors import UsageError
@@ -93,8 +93,8 @@ def _line(row: Any) -> str:
     reason = f" ({row.reason})" if row.reason else ""
     sent = f", handed over {_time(row.sent_at)}" if row.sent_at else ""
     return (
-        f"message {row.id}, {row.sequence}/{row.step} to {mask_email(row.email_normalised)}, cart {shown_id(row.cart)} "
-        f"of {row.store}: {row.state}{reason}, due {_time(row.due_at)}{sent}"
+        f"message {row.id}, {row.sequence}/{row.step} to {mask_email(row.email_normalised)}"
+        f"{about_cart(row.cart, row.store)}: {row.state}{reason}, due {_time(row.due_at)}{sent}"
     )
 
 

@@ -167,5 +167,10 @@ def print_json_with(head: dict[str, Any], name: str, items: Iterable[dict[str, A
     print("]\n}" if between == "\n" else "\n  ]\n}")
 
 
+def about_cart(cart: str, store: str, *, show_addresses: bool = False) -> str:
+    """Say which cart a mail is about, behind a comma; of a contact's mail without one, for which store."""
+    return f", cart {shown_id(cart, show_addresses=show_addresses)} of {store}" if cart else f", for {store}"
+
+
 def show_time(instant: datetime) -> str:
     return f"{instant:%Y-%m-%d %H:%M} UTC"

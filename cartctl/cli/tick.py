@@ -8,7 +8,7 @@ from datetime import datetime
 from cartctl import wiring
 from cartctl.cli.failpoints import failpoint
 from cartctl.cli.logs import LOG
-from cartctl.cli.session import State, clock, complain, print_json, shown_id
+from cartctl.cli.session import State, about_cart, clock, complain, print_json
 from cartctl.cli.watch import Watch
 from cartctl.domain.identity import mask_email
 from cartctl.errors import LockHeldError
@@ -132,11 +132,8 @@ def _tell(state: State, result: RunResult, told: list[tuple[int, str]], *, dry_r
 def _line(note: Note, *, dry_run: bool, show_address: bool) -> str:
     to = note.to if show_address else mask_email(note.to)
     outcome = f"would be {note.outcome}" if dry_run else note.outcome
-    cart = shown_id(note.cart, show_addresses=show_address)
-    return (
-        f"message {note.message_id}, {note.sequence}/{note.step} to {to}, cart {cart} of {note.store}: "
-        f"{outcome} ({note.why})"
-    )
+    about = about_cart(note.cart, note.store, show_addresses=show_address)
+    return f"message {note.message_id}, {note.sequence}/{note.step} to {to}{about}: {outcome} ({note.why})"
 
 
 def _log(note: Note) -> None:

@@ -19,7 +19,7 @@ from sqlalchemy import Connection, Row
 from cartctl.domain.attributes import is_booked
 from cartctl.domain.sequences import BOOKED, ENROLLED
 from cartctl.domain.sequences import Sequence as MailSequence
-from cartctl.errors import UsageError
+from cartctl.errors import UnknownSequenceError, UsageError
 from cartctl.importers import contacts as importer
 from cartctl.importers.contacts import ContactLine
 from cartctl.importers.records import RowError
@@ -80,7 +80,10 @@ def enrolling(
     mine = {key: sequence for key, sequence in rules.sequences.items() if sequence.trigger == ENROLLED}
     if name not in mine:
         why = "is about carts" if name in rules.sequences else f"is unknown{did_you_mean(name, mine)}"
-        raise UsageError(f'sequence "{name}" {why}: contacts are enrolled in those with trigger = "{ENROLLED}"')
+        why += f': contacts are enrolled in those with trigger = "{ENROLLED}"'
+        raise UnknownSequenceError(
+            f'sequence "{name}" {why}: contacts are enrolled in those with trigger = "{ENROLLED}"'
+        )
     sequence, sent = mine[name], sent or {}
     order = [step.key for step in sequence.steps]
     for what, key in [*(("--sent", key) for key in sent), *((("--start-at", start_at),) if start_at else ())]:

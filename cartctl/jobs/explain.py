@@ -4,7 +4,7 @@ Told from what is recorded: times on carts and enrollments, every change of ever
 events, orders, suppressions. How an order came to close a cart is worked out anew, by the rule that closed it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row
 
 from cartctl.domain.carts import CartStatus, Consent
 from cartctl.domain.identity import normalise_email, without_addresses
-from cartctl.domain.messages import MessageState
+from cartctl.domain.messages import NOTED, MessageState
 from cartctl.domain.money import Money
 from cartctl.domain.purchases import matched_by, why_not
 from cartctl.domain.times import format_duration
@@ -48,6 +48,8 @@ class Story:
     carts: Sequence[Row[Any]]
     people: Sequence[int]
     """Contacts whose messages are to come."""
+    enrolled: Sequence[Row[Any]] = ()
+    """What the person is in without a cart; only where it is the person who was asked for."""
     chapters: list[Chapter] = field(default_factory=list)
 
 
@@ -66,7 +68,8 @@ def tell(database: Database, name: str, *, store: str | None, rules: Rules, hash
         elif len(stores := sorted({row.store for row in found})) > 1:
             raise UsageError(f"cart {name} is in several stores: say which with --store {' or --store '.join(stores)}")
         people = {row.contact_id for row in found if row.contact_id is not None} | ({person.id} if person else set())
-        told = Story(found, sorted(people))
+        enrolled = story.enrollments_without_cart(connection, person.id, store) if person else ()
+        told = Story(found, sorted(people), enrolled)
         told.chapters.extend(_chapters(connection, told, rules, hashing_key))
     # A file comes before what it does at the same moment.
     told.chapters.sort(key=lambda chapter: (chapter.at, chapter.what != "import"))
@@ -76,7 +79,7 @@ def tell(database: Database, name: str, *, store: str | None, rules: Rules, hash
 def _chapters(connection: Connection, told: Story, rules: Rules, hashing_key: bytes) -> Iterator[Chapter]:
     for row in told.carts:
         yield from _cart(connection, row)
-    yield from _sequences(connection, [row.id for row in told.carts], {row.id: row for row in told.carts})
+    yield from _sequences(connection, told)
     yield from _orders(connection, told.carts, rules)
     for id_ in told.people:
         yield from _person(connection, id_, hashing_key)
@@ -103,36 +106,37 @@ def _cart(connection: Connection, row: Row[Any]) -> Iterator[Chapter]:
             yield Chapter(at=row.detected_at, text="unreachable: nobody knows the address", **where)
 
 
-def _sequences(connection: Connection, cart_ids: list[int], carts: dict[int, Row[Any]]) -> Iterator[Chapter]:
-    owners = {row.id: row for row in story.enrollments_of(connection, cart_ids)}
+def _sequences(connection: Connection, told: Story) -> Iterator[Chapter]:
+    carts = {row.id: row.external_id for row in told.carts}
+    owners = {row.id: row for row in (*story.enrollments_of(connection, list(carts)), *told.enrolled)}
+    places = {row.id: {"store": row.store, "cart": carts.get(row.cart_id, "")} for row in owners.values()}
     for row in owners.values():
-        cart = carts[row.cart_id]
-        where = {"store": cart.store, "cart": cart.external_id, "what": "sequence"}
-        yield Chapter(at=row.enrolled_at, text=f"enrolled in {row.sequence}", **where)
+        where = {**places[row.id], "what": "sequence"}
+        more = f", segment {row.segment}" if row.segment else ""
+        test = " as a test" if row.cart_id is None and row.is_test else ""
+        yield Chapter(at=row.enrolled_at, text=f"enrolled in {row.sequence}{test}{more}", **where)
         if row.resumed_at is not None:
             yield Chapter(at=row.resumed_at, text=f"{row.sequence} goes on: the cart is idle again", **where)
     messages = {row.id: row for row in story.messages_of(connection, list(owners))}
     names = {id_: f"{owners[row.enrollment_id].sequence}/{row.step}" for id_, row in messages.items()}
     for change in story.transitions_of(connection, list(messages)):
-        cart = carts[owners[messages[change.message_id].enrollment_id].cart_id]
-        if chapter := _change(change, names[change.message_id], cart):
+        if chapter := _change(change, names[change.message_id], places[messages[change.message_id].enrollment_id]):
             yield chapter
     for row in owners.values():
         if row.ended_at is not None and row.status != enrollments.LIVE:
-            where = {"store": carts[row.cart_id].store, "cart": carts[row.cart_id].external_id, "what": "sequence"}
+            where = {**places[row.id], "what": "sequence"}
             reason = f" ({row.reason})" if row.reason else ""
             yield Chapter(at=row.ended_at, text=f"{row.sequence} is {row.status}{reason}", **where)
     for event in story.events_of(connection, list(messages)):
-        cart = carts[owners[messages[event.message_id].enrollment_id].cart_id]
-        where = {"store": cart.store, "cart": cart.external_id, "what": "event"}
+        where = {**places[messages[event.message_id].enrollment_id], "what": "event"}
         yield Chapter(at=event.at, text=f"{names[event.message_id]}: {event.kind} ({event.source})", **where)
 
 
-def _change(change: Row[Any], name: str, cart: Row[Any]) -> Chapter | None:
+def _change(change: Row[Any], name: str, place: Mapping[str, str]) -> Chapter | None:
     """Tell of one change of a message; what a run does to take hold of it decides nothing, and is left out."""
     if change.to_state == S.CLAIMED:
         return None
-    where = {"at": change.at, "store": cart.store, "cart": cart.external_id}
+    where: dict[str, Any] = {"at": change.at, **place}
     reason = f" ({change.reason})" if change.reason else ""
     facts = read_facts(change.facts)
     if facts:
@@ -141,6 +145,9 @@ def _change(change: Row[Any], name: str, cart: Row[Any]) -> Chapter | None:
         until = f" until {_time(datetime.fromisoformat(facts['until']))}" if "until" in facts else ""
         rules = tuple(asked(facts, change.reason, f"{outcome}{until}", at=change.at))
         return Chapter(what="decision", text=f"{name}: {outcome}{until}{reason}", rules=rules, **where)
+    if change.reason in NOTED and not change.from_state:
+        noted = "was sent elsewhere before" if change.to_state == S.ACCEPTED else "is left out: it begins later"
+        return Chapter(what="message", text=f"{name}: {noted}", **where)
     if not change.from_state:
         moved = f", moved by {change.reason}" if change.reason else ""
         return Chapter(what="message", text=f"{name}: scheduled{moved} (message {change.message_id})", **where)

@@ -38,8 +38,8 @@ from cartctl.jobs.sending import Equipment, Flown, Overslept, Ready, SendJob, Se
 from cartctl.jobs.turn import Turned, give_back_all, turn
 from cartctl.mail.message import Misconfigured, Unknown
 from cartctl.store import messages
+from cartctl.store.carried import Carried
 from cartctl.store.database import Database
-from cartctl.store.messages import Carried
 
 S = MessageState
 TEMPLATE_RETRY = timedelta(minutes=15)

@@ -29,7 +29,8 @@ from cartctl.mail.message import (
     Unknown,
 )
 from cartctl.store import brakes, contacts, enrollments, events, messages
-from cartctl.store.messages import Carried, Change
+from cartctl.store.carried import Carried
+from cartctl.store.messages import Change
 
 S = MessageState
 FREE: dict[str, Any] = {"lease_token": None, "lease_until": None}

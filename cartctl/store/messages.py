@@ -25,9 +25,10 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from cartctl.domain.messages import COUNTED, OPEN, RESUMABLE, TRANSITIONS, MessageState
 from cartctl.store import coupons
+from cartctl.store.carried import Carried
 from cartctl.store.instants import UtcTime
 from cartctl.store.sql import among, chunks
-from cartctl.store.tables import enrollments, message_transitions, messages
+from cartctl.store.tables import message_transitions, messages
 
 S = MessageState
 LEASED = frozenset({S.CLAIMED, S.SENDING})
@@ -308,20 +309,6 @@ def reached(
         for contact_id, sent_at in connection.execute(statement, about | more):
             times[contact_id].append(sent_at)
     return {contact_id: tuple(sent) for contact_id, sent in times.items()}
-
-
-@dataclass(frozen=True, slots=True)
-class Carried:
-    """Which messages one of several transports carries: those of these sequences, or of all others."""
-
-    sequences: frozenset[str]
-    but_not: bool = False
-
-    @property
-    def condition(self) -> ColumnElement[bool]:
-        named = enrollments.c.sequence.in_(sorted(self.sequences))
-        theirs = select(enrollments.c.id).where(enrollments.c.id == messages.c.enrollment_id, named)
-        return ~theirs.exists() if self.but_not else theirs.exists()
 
 
 def any_due(connection: Connection, *, due_by: datetime, carried: Carried | None = None) -> bool:

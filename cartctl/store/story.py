@@ -57,6 +57,14 @@ def enrollments_of(connection: Connection, cart_ids: Sequence[int]) -> list[Row[
     return _all(connection, select(enrollments).where(enrollments.c.cart_id.in_(cart_ids)).order_by(enrollments.c.id))
 
 
+def enrollments_without_cart(connection: Connection, contact_id: int, store: str | None) -> list[Row[Any]]:
+    """Return what a contact is, or was, in without a cart."""
+    found = select(enrollments).where(enrollments.c.contact_id == contact_id, enrollments.c.cart_id.is_(None))
+    if store is not None:
+        found = found.where(enrollments.c.store == store)
+    return _all(connection, found.order_by(enrollments.c.id))
+
+
 def messages_of(connection: Connection, enrollment_ids: Sequence[int]) -> list[Row[Any]]:
     found = select(messages).where(messages.c.enrollment_id.in_(enrollment_ids))
     return _all(connection, found.order_by(messages.c.id))

@@ -149,7 +149,7 @@ class Throttle:
 def _shows_later(path: str) -> bool:
     """Say whether a route looks at whose post it is."""
     prefix, _, token = path.rpartition("/")
-    return path in _UNCOUNTED or (prefix == "/u" and bool(token))
+    return path in _UNCOUNTED or (prefix in ("/u", "/api/enroll") and bool(token))
 
 
 def _page(make: Callable[[Request], Response]) -> ASGIApp:

@@ -12,7 +12,13 @@ from typing import Any
 from fastapi import APIRouter, Request
 from starlette.responses import JSONResponse
 
+from cartctl.errors import DatabaseError, UnknownSequenceError, UsageError
+from cartctl.importers import contacts as contact_lists
 from cartctl.importers import jsonfile, tiktok_signature
+from cartctl.importers.contacts import ContactLine
+from cartctl.importers.fields import FieldError
+from cartctl.jobs import enroll as enroll_job
+from cartctl.jobs.enroll import Outcome
 from cartctl.jobs.posted import SHOPIFY_CHECKOUTS, SHOPIFY_ORDERS, TIKTOK, TRACK, Body
 from cartctl.web import signatures
 from cartctl.web.service import Service
@@ -137,6 +143,47 @@ async def resend(request: Request) -> JSONResponse:
     if fault := signatures.svix_fault(service.keys, body, request.headers, service.clock()):
         return unknown(service, request, fault)
     return await _take(service, "resend", "", body)
+
+
+@router.post("/api/enroll/{sequence}", openapi_extra=_BODY, responses=ANSWERS)
+async def enroll(sequence: str, request: Request) -> JSONResponse:
+    """Enroll one contact, as `cartctl enroll` does: the fields of a list of contacts as JSON."""
+    service = _service(request)
+    if not service.keys.track:
+        return not_set_up(service, request, "stores.NAME.api_key")
+    body = await request.body()
+    given, signature = request.headers.get("authorization", ""), request.headers.get(signatures.OWN, "")
+    store = signatures.store_of(signatures.bearer(given), service.keys.track)
+    if store is None and signature:
+        store = signatures.own_store(service.keys, body, signature)
+    if store is None:
+        return unknown(service, request, "neither the key in Authorization: Bearer nor the signature is a store's")
+    if wait := service.per_key.wait(("enroll", store)):
+        return too_many(wait)
+    try:
+        record = jsonfile.loads(body.decode())
+        if not isinstance(record, dict):
+            raise ValueError
+        line = contact_lists.of_record(1, record)
+    except FieldError as error:
+        return answer(422, error=f"{error.column}: {error.reason}")
+    except ValueError:
+        return answer(422, error="the body is no JSON object")
+    try:
+        done = await asyncio.to_thread(_enroll, service, sequence, store, line)
+    except UsageError as error:
+        return answer(404 if isinstance(error, UnknownSequenceError) else 422, error=str(error))
+    except DatabaseError:
+        return answer(503, {"Retry-After": "60"}, error="the database is busy or away: send it again")
+    if done.outcome in ("rejected", "forgotten"):
+        return answer(422, outcome=done.outcome, error=done.why)
+    return answer(200, outcome=done.outcome, segment=done.segment)
+
+
+def _enroll(service: Service, sequence: str, store: str, line: ContactLine) -> Outcome:
+    now = service.clock()
+    how = enroll_job.enrolling(service.rules, sequence, store=store, now=now)
+    return enroll_job.one(service.database, line, how, source=f"endpoint:{store}", now=now)
 
 
 async def _take(service: Service, feed: str, store: str, raw: bytes) -> JSONResponse:

@@ -18,6 +18,8 @@ from cartctl.settings import Settings
 
 SENDGRID_TOLERANCE = timedelta(minutes=10)
 SVIX_TOLERANCE = timedelta(minutes=5)
+OWN = "x-cartctl-signature"
+"""The header in which a form that keeps no key in the open signs what it posts."""
 _SVIX_PREFIX = "whsec_"
 _SHOPIFYS_OWN = ".myshopify.com"
 
@@ -63,6 +65,15 @@ def is_among(given: bytes, keys: Iterable[bytes]) -> bool:
 def store_of(given: bytes, keys: Mapping[str, tuple[bytes, ...]]) -> str | None:
     """Return the store whose key it is."""
     return next((name for name in [name for name, own in keys.items() if is_among(given, own)]), None)
+
+
+def own_store(keys: Keys, body: bytes, signature: str) -> str | None:
+    """Return the store whose key has signed the body: `sha256=` and the hexadecimal HMAC-SHA256, in OWN."""
+    given = signature.strip().removeprefix("sha256=").lower().encode("utf-8", "replace")
+    signed = {
+        name: tuple(hmac.digest(key, body, "sha256").hex().encode() for key in own) for name, own in keys.track.items()
+    }
+    return store_of(given, signed)
 
 
 def shopify_stores(keys: Keys, body: bytes, signature: str) -> list[str]:
