@@ -127,7 +127,7 @@ def test_the_pictures_are_those_of_the_shipped_sequences(tmp_path: Path, request
     commands = re.findall(r"`(cartctl sequences graph \S+ --format mermaid)`", section("The picture of a sequence"))
     drawn = ["".join(transcript(shown[0].body, tmp_path))]
     drawn += ["\n".join([*printed(command, tmp_path), ""]) for command in commands]
-    assert [fence.language for fence in shown] == ["console", "mermaid"]
+    assert [fence.language for fence in shown] == ["console", "mermaid", "mermaid"]
     if request.config.getoption("--golden"):
         text = (ROOT / "README.md").read_text(encoding="utf-8")  # the tour may have written it anew
         for fence, picture in zip(shown, drawn, strict=True):
@@ -321,7 +321,7 @@ def test_the_new_step_of_the_readme_renders(tmp_path: Path, cli: Cli) -> None:
             (tmp_path / fence.named("mjml" if fence.language == "mjml" else "txt")).write_text(fence.body, "utf-8")
     (tmp_path / "cartctl.toml").write_text(settings, encoding="utf-8")
     result = cli("sequences", "check", "--json").json
-    assert (result["steps"], result["problems"]) == (4, [])
+    assert (result["steps"], result["problems"]) == (11, [])
 
 
 def test_every_key_of_a_step_is_documented() -> None:

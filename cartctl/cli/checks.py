@@ -9,6 +9,7 @@ from cartctl import wiring
 from cartctl.cli.session import clock
 from cartctl.config import Loaded
 from cartctl.domain.findings import Finding, fail, ok, warn
+from cartctl.domain.sequences import CART_ABANDONED
 from cartctl.errors import CartctlError
 from cartctl.mail.message import split_address
 from cartctl.settings import Settings, Store
@@ -52,14 +53,23 @@ def transport(settings: Settings, name: str) -> Finding:
 
 
 def templates(loaded: Loaded) -> Finding:
-    """Render everything, as `cartctl sequences check` does."""
+    """Render what this shop sends, as `cartctl sequences check` does.
+
+    A shipped sequence for contacts is the shop's own when it has a folder of that name.
+    """
     from cartctl.jobs import check_sequences
     from cartctl.mail.render import Renderer
 
     try:
         rules = wiring.rules(loaded)
         folders = wiring.template_folders(loaded)
-        result = check_sequences.run(rules.sequences, Renderer(folders), coupons=rules.coupons)
+        own = loaded.templates_folder
+        sequences = {
+            name: sequence
+            for name, sequence in rules.sequences.items()
+            if sequence.trigger == CART_ABANDONED or (own is not None and (own / name).is_dir())
+        }
+        result = check_sequences.run(sequences, Renderer(folders), coupons=rules.coupons, now=clock(None)())
     except CartctlError as error:
         return fail("templates", str(error))
     if result.problems:

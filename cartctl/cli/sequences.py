@@ -7,7 +7,7 @@ import typer
 
 from cartctl import wiring
 from cartctl.cli.options import AsJson, Verbose, state_of
-from cartctl.cli.session import complain, print_json
+from cartctl.cli.session import clock, complain, print_json
 from cartctl.errors import UsageError
 from cartctl.suggest import did_you_mean
 
@@ -54,7 +54,7 @@ def check(ctx: typer.Context, as_json: AsJson = False, verbose: Verbose = False)
     state = state_of(ctx, verbose=verbose)
     rules = wiring.rules(state.loaded)
     renderer = Renderer(wiring.template_folders(state.loaded))
-    result = check_sequences.run(rules.sequences, renderer, coupons=rules.coupons)
+    result = check_sequences.run(rules.sequences, renderer, coupons=rules.coupons, now=clock(None)())
     for problem in result.problems:
         complain(problem)
     for hint in result.hints:

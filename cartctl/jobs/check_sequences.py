@@ -4,15 +4,19 @@ A template that fails does so here, before a sequence runs, and not in a shopper
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Sequence as Ordered
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import cycle, product
 from typing import Any
 
+from cartctl.domain.attributes import Value
 from cartctl.domain.carts import Item
 from cartctl.domain.money import UNKNOWN_CURRENCY, Money, total
-from cartctl.domain.sequences import Sequence, Step
+from cartctl.domain.sequences import CART_ABANDONED, Sequence, Step
 from cartctl.errors import TemplateError
+from cartctl.jobs.sample_answers import sample_attributes
 from cartctl.mail.facts import MailFacts, Rendered
 from cartctl.mail.render import Renderer
 
@@ -20,6 +24,7 @@ _ON_COOLDOWN = (
     "reads the same without a code, which is what shoppers get who had one lately: "
     'write {% if coupon %} into its templates, or set on_cooldown = "skip"'
 )
+_NOBODY = "no answers were found that fit segment {}: its texts were tried on those of another"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,12 +45,17 @@ class Check:
         }
 
 
-def run(sequences: Mapping[str, Sequence], renderer: Renderer, *, coupons: Mapping[str, str]) -> Check:
-    """Render all steps. Each problem names the template or the step, the fault, and the first sample that shows it."""
+def run(sequences: Mapping[str, Sequence], renderer: Renderer, *, coupons: Mapping[str, str], now: datetime) -> Check:
+    """Render all steps as at `now`. Each problem names the template or the step, the fault, and the first sample.
+
+    Raises TemplateError for a check or a segment's rule that cannot be worked out.
+    """
     problems: dict[str, str] = {}
     hints: list[str] = []
     steps = rendered = 0
     for sequence in sequences.values():
+        known = sample_attributes(sequence)
+        hints += [f"{sequence.name}: {_NOBODY.format(segment)}" for segment in known if not known[segment]]
         for step in sequence.steps:
             steps += 1
             where = f"{sequence.name}/{step.key}"
@@ -60,11 +70,11 @@ def run(sequences: Mapping[str, Sequence], renderer: Renderer, *, coupons: Mappi
                 for locale in (sequence.language, *renderer.locales(sequence, step))
                 if not renderer.has_words(locale)
             )
-            for name, facts in _samples(step, coupons, renderer.locales(sequence, step)):
+            for name, facts in _samples(sequence, step, coupons, renderer.locales(sequence, step), known):
                 try:
-                    mail = renderer.render(sequence, step, facts)
+                    mail = renderer.render(sequence, step, replace(facts, sent_at=now))
                 except TemplateError as error:
-                    problems.setdefault(str(error), name)
+                    problems.setdefault(f"{error}{_advice(error, sequence, step, facts.segment)}", name)
                     continue
                 rendered += 1
                 for fault in _missing(mail, facts):
@@ -75,14 +85,34 @@ def run(sequences: Mapping[str, Sequence], renderer: Renderer, *, coupons: Mappi
     return Check(steps, rendered, named, tuple(dict.fromkeys(hints)))
 
 
-def _samples(step: Step, coupons: Mapping[str, str], locales: Iterable[str]) -> Iterator[tuple[str, MailFacts]]:
-    """Yield the sample carts with the step's code, without one where it may be sent so, and all in each locale."""
+def _advice(error: TemplateError, sequence: Sequence, step: Step, segment: str) -> str:
+    """Say what to write where a segment has neither a text of its own nor the one for all."""
+    if not segment or error.template != f"{sequence.name}/{step.key}.mjml" or "no such template" not in error.fault:
+        return ""
+    return f": write {step.key}@{segment}.mjml for the segment, or {step.key}.mjml for all"
+
+
+def _samples(
+    sequence: Sequence,
+    step: Step,
+    coupons: Mapping[str, str],
+    locales: Iterable[str],
+    known: Mapping[str, Ordered[Mapping[str, Value]]],
+) -> Iterator[tuple[str, MailFacts]]:
+    """Yield sample carts, or contacts of each segment: with the step's code, and without one where it may be sent so.
+
+    All in each locale. `known` holds by segment attributes that fit it.
+    """
     codes = [coupons.get(step.coupon, "SAMPLE10") if step.coupon else ""]
     if step.coupon and step.on_cooldown == "without":
         codes.append("")
-    for code in codes:
-        for name, facts in sample_carts(coupon=code).items():
-            label = name if code == codes[0] else f"{name}, without a code"
+    people = sample_carts if sequence.trigger == CART_ABANDONED else sample_contacts
+    for segment, code in product(known, codes):
+        attributes = cycle(known[segment] or next(filter(None, known.values()), [{}]))
+        for name, sample in people(coupon=code).items():
+            label = f"{name}, segment {segment}" if segment else name
+            label = label if code == codes[0] else f"{label}, without a code"
+            facts = replace(sample, segment=segment, attributes=next(attributes))
             yield label, facts
             yield from ((f"{label}, in {locale}", replace(facts, locale=locale)) for locale in locales)
 
@@ -124,6 +154,17 @@ def sample_carts(*, coupon: str) -> dict[str, MailFacts]:
         "markup and length": _facts("<script>", (long,), "KWD", "ar_KW", coupon),
         "total only": _facts("Cleo", (), "USD", "en_US", coupon, amount="49.90"),
     }
+
+
+def sample_contacts(*, coupon: str) -> dict[str, MailFacts]:
+    """Return invented people without a cart."""
+    carts = sample_carts(coupon=coupon)
+    nothing = Money.of(Decimal(0), UNKNOWN_CURRENCY)
+    found = {
+        name: replace(carts[name], recovery_link="", items=(), currency=UNKNOWN_CURRENCY, total=nothing)
+        for name in ("usual", "bare", "markup and length")
+    }
+    return found | {"usual": replace(found["usual"], business_name="Fern & Kettle")}
 
 
 def _facts(

@@ -17,7 +17,7 @@ def test_each_thing_is_one_line_and_a_shop_in_order_exits_0(shop: Shop, monkeypa
     outcome = shop.cli("doctor")
     assert outcome.out.splitlines() == [
         f"ok    configuration   {shop.folder / 'cartctl.toml'}",
-        "ok    templates       20 mails of 3 steps rendered",
+        "ok    templates       40 mails of 3 steps rendered",
         "ok    transport       sendgrid has all it needs (--online asks whether it is right)",
         "ok    base-url        https://mail.example.com",
         "ok    store-hosts     shop.example.com",

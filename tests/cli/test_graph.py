@@ -113,16 +113,16 @@ def test_a_sequence_as_mermaid_with_its_odd_words_put_in_numbers(cli: Cli, odd: 
 
 def test_without_a_name_all_sequences_are_drawn(cli: Cli, odd: Path) -> None:
     text = cli("sequences", "graph").out
-    assert re.findall("^(\\S+): a ", text, re.MULTILINE) == ["odd", "cart-recovery"]
+    assert re.findall("^(\\S+): a ", text, re.MULTILINE) == ["odd", "cart-recovery", "christmas"]
     lines = flowchart(cli("sequences", "graph", "--format", "mermaid").out)
     nodes = [match[1] for line in lines if (match := re.match(r"\s*(\w+)[(\[]", line))]
     assert len(nodes) == len(set(nodes)), "two sequences share no node"
-    assert {"step1_2", "step2_3"} <= set(nodes)
+    assert {"step1_2", "step2_3", "step3_7"} <= set(nodes)
 
 
 def test_the_picture_follows_the_file(cli: Cli, odd: Path) -> None:
     before = cli("sequences", "graph", "cart-recovery").out
-    assert "      2d  offer     with a code of recovery10\n" in before
+    assert "      2d  offer     with a code of recovery10; texts .de\n" in before
     own = Path("templates/cart-recovery")
     own.mkdir()
     (own / "sequence.toml").write_text(

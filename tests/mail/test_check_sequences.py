@@ -33,7 +33,7 @@ GOOD = "{{ recovery_link }} {{ unsubscribe_link }} {{ postal_address }}"
 def test_the_shipped_sequences_pass_in_silence(shop: Shop) -> None:
     outcome = check(shop, ok=True)
     assert (outcome.out, outcome.err) == ("", "")
-    assert check(shop, "-v", ok=True).out == "40 mails of 3 steps rendered, 0 problems\n"
+    assert check(shop, "-v", ok=True).out == "103 mails of 10 steps rendered, 0 problems\n"
 
 
 def test_the_shipped_sequences_pass_without_any_configuration(shop: Shop) -> None:
@@ -48,7 +48,7 @@ def test_the_shipped_sequences_pass_without_any_configuration(shop: Shop) -> Non
 
 
 def test_json(shop: Shop) -> None:
-    assert check(shop, "--json", ok=True).json == {"steps": 3, "rendered": 40, "problems": [], "hints": []}
+    assert check(shop, "--json", ok=True).json == {"steps": 10, "rendered": 103, "problems": [], "hints": []}
 
 
 def test_an_undefined_name_is_named_once_with_its_line(shop: Shop, own: Path) -> None:
@@ -132,7 +132,7 @@ def test_the_json_of_a_failed_check_can_still_be_read(shop: Shop, own: Path) -> 
     with_text(own, "{{ cupon }}")
     outcome = check(shop, "--json")
     assert outcome.exit_code == 1
-    assert json.loads(outcome.out)["rendered"] == 35
+    assert json.loads(outcome.out)["rendered"] == 98
 
 
 def test_a_text_with_a_hole_where_the_code_was_is_told_of(shop: Shop, own: Path) -> None:
