@@ -60,15 +60,16 @@ class Pages:
 
     def cart(self, store: StoreFacts, content: CartContent, *, shop: str, request: Request) -> HTMLResponse:
         """Show what is in the cart, and the way to the shop."""
-        cart = shown_cart(content.items, content.currency, content.total, content.locale)
+        locale = content.locale or store.locale
+        cart = shown_cart(content.items, content.currency, content.total, locale)
         for item in cart["items"]:
             item["image_url"] = destination(item["image_url"], store.hosts) or ""
             item["product_url"] = destination(item["product_url"], store.hosts) or ""
         values = cart | {"shop": shop, "coupon": content.coupon}
-        return self._page("cart", store, content.locale, request, values)
+        return self._page("cart", store, locale, request, values)
 
     def bought(self, store: StoreFacts, *, shop: str, locale: str, request: Request) -> HTMLResponse:
-        return self._page("bought", store, locale, request, {"shop": shop})
+        return self._page("bought", store, locale or store.locale, request, {"shop": shop})
 
     def unsubscribe(
         self, store: StoreFacts, email: str, standing: Standing, *, locale: str, request: Request, undone: bool = False
@@ -80,10 +81,10 @@ class Pages:
             "may_undo": standing.may_undo,
             "undone": undone,
         }
-        return self._page("unsubscribe", store, locale, request, values)
+        return self._page("unsubscribe", store, locale or store.locale, request, values)
 
     def expired(self, store: StoreFacts, *, locale: str, request: Request) -> HTMLResponse:
-        return self._problem("expired", 410, request, store=store, locale=locale)
+        return self._problem("expired", 410, request, store=store, locale=locale or store.locale)
 
     def not_found(self, request: Request) -> HTMLResponse:
         """The same for every link that is none of ours, whether it was altered, invented or of another purpose."""

@@ -81,6 +81,16 @@ def test_both_parts_hold_the_links_the_cart_and_the_address(step: str) -> None:
         assert ("BACK10" in content) == (step == "offer")
 
 
+@pytest.mark.parametrize("locale", ["en", "de"])
+@pytest.mark.parametrize("step", STEPS)
+def test_the_line_beside_the_subject_says_something_else(step: str, locale: str) -> None:
+    for coupon in ("BACK10", ""):
+        mail = render(facts(KETTLE, locale=locale, coupon=coupon), step)
+        (preheader,) = re.findall(r'<div style="display:none[^"]*">([^<]+)</div>', mail.html)
+        assert 20 < len(preheader.strip()) < 100
+        assert unescape(preheader) not in mail.subject
+
+
 @pytest.mark.parametrize("step", STEPS)
 def test_no_claim_that_the_data_does_not_support(step: str) -> None:
     mail = render(facts(KETTLE, TEA), step)
@@ -141,6 +151,7 @@ def test_a_long_name_ends_in_an_ellipsis() -> None:
     mail = render(facts(an_item("Blue " * 40, variant="x" * 100)))
     for content in (words(mail.html), mail.text):
         assert "Blue " * 29 + "Blue…" in content
+        assert "Blue " * 30 not in content
         assert "x" * 100 in content
 
 
@@ -292,6 +303,10 @@ def test_shipped_languages_have_the_same_words() -> None:
 def test_a_shop_may_say_one_word_in_another_way(tmp_path: Path) -> None:
     (tmp_path / "shared" / "locales").mkdir(parents=True)
     (tmp_path / "shared" / "locales" / "en.toml").write_text('cart_button = "To my basket"')
+    (tmp_path / "shared" / "locales" / "de.toml").write_text('cart_button = "Zum Korb"')
+    german = render_own(tmp_path, about=facts(KETTLE, locale="de")).text
+    assert "\nZum Korb: " in german
+    assert "Summe" in german
     mail = render_own(tmp_path)
     assert "To my basket" in words(mail.html)
     assert "\nTo my basket: " in mail.text
@@ -326,6 +341,7 @@ def test_a_text_that_is_read_from_right_to_left(tmp_path: Path) -> None:
     assert '<html lang="he" dir="rtl"' in html
     assert '<td align="left" dir="auto"' in re.sub(r'class="line" valign="top" ', "", html)
     assert "text-align:right" in html
+    assert "direction:ltr;display" not in html, "no column is read from left to right"
 
 
 # Prices

@@ -53,6 +53,14 @@ def test_prices_are_written_as_the_cart_is(shop: Shop) -> None:
         assert "49,90\N{NO-BREAK SPACE}€" in site.client.get(site.links()[0]).text
 
 
+def test_a_cart_without_a_locale_has_that_of_its_store(shop: Shop) -> None:
+    mailed(shop, cart_url="")
+    with open_site(shop, f'{STORE}locale = "de"\n') as site:
+        for link in site.links():
+            assert '<html lang="de"' in site.client.get(link, headers={"Accept-Language": "en"}).text
+        assert "49,90\N{NO-BREAK SPACE}€" in site.client.get(site.links()[0]).text
+
+
 def test_without_a_cart_the_browser_decides(site: Site) -> None:
     assert "Dieser Link führt nirgendwohin" in site.client.get("/r/x", headers={"Accept-Language": "de"}).text
 
