@@ -19,37 +19,37 @@ def report(
     include_outbox: Annotated[
         bool, typer.Option("--include-outbox", help="Count messages that only went to the outbox, too.")
     ] = False,
+    define: Annotated[bool, typer.Option("--define", help="Say under the numbers what each of them means.")] = False,
     at: At = None,
     as_json: AsJson = False,
 ) -> None:
     """Tell what was abandoned, what came back, and what that was worth."""
-    from cartctl.jobs import report as report_job
+    from cartctl.jobs.report import definitions, overall
+    from cartctl.jobs.report.asking import Asked
 
     state = state_of(ctx)
     settings = state.loaded.settings
     moment = read_at(at)
     now = moment or clock(None)()
-    rules = wiring.rules(state.loaded)
-    with state.database(at=moment, writes=False) as database:
-        result = report_job.run(
-            database,
-            rules=rules,
-            since=_bound(since, "--since", now),
-            until=_bound(until, "--until", now),
-            recovery_window=settings.report.recovery_window,
-            attribution_window=settings.report.attribution_window,
-            include_outbox=include_outbox or not wiring.delivers(settings),
-        )
-    if as_json:
-        print_json(result.as_json())
-        return
-    from cartctl.cli.tables import show_report
-
-    show_report(
-        result,
-        recovery_window=format_duration(settings.report.recovery_window),
-        attribution_window=format_duration(settings.report.attribution_window),
+    asked = Asked(
+        now=now,
+        since=_bound(since, "--since", now),
+        until=_bound(until, "--until", now),
+        recovery_window=settings.report.recovery_window,
+        attribution_window=settings.report.attribution_window,
+        include_outbox=include_outbox or not wiring.delivers(settings),
     )
+    with state.database(at=moment, writes=False) as database:
+        result = overall.run(database, rules=wiring.rules(state.loaded), asked=asked)
+    meanings = definitions.define(definitions.DEFAULT, asked) if define else {}
+    if as_json:
+        print_json(result.as_json() | ({"definitions": meanings} if define else {}))
+        return
+    from cartctl.cli.tables import show_definitions, show_report
+
+    show_report(result, attribution_window=format_duration(asked.attribution_window))
+    if define:
+        show_definitions(meanings)
 
 
 def _bound(text: str | None, option: str, now: datetime) -> Bound:

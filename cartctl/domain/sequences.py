@@ -26,7 +26,10 @@ MUST_STOP = {CART_ABANDONED: (PURCHASED, UNSUBSCRIBED), ENROLLED: (UNSUBSCRIBED,
 """By trigger: what always ends a sequence. It is the default too."""
 TRANSPORTS = ("outbox", "sendgrid", "resend", "smtp")
 ON_COOLDOWN = ("without", "skip")
-_OF_CARTS = ("start_at",)
+TREATED, HOLDOUT = "treated", "holdout"
+"""The arms of a sequence with a holdout."""
+MOST_HELD_OUT = 50
+_OF_CARTS = ("start_at", "holdout")
 _OF_CONTACTS = ("attributes", "check", "segment")
 
 
@@ -67,6 +70,8 @@ class Sequence:
     steps: tuple[Step, ...]
     start_at: datetime | None = None
     """Carts abandoned before it are recorded, never written to."""
+    holdout: float = 0
+    """Percent of the contacts that are drawn never to be written to, to measure against; 0: none."""
     language: str = ENGLISH
     """Of the texts whose file names do not say one."""
     transport: str = ""
@@ -122,6 +127,7 @@ def _sequence(name: str, data: Mapping[str, Any]) -> Sequence:
         stop_when=_stop_when(data.get("stop_when", list(MUST_STOP[trigger])), trigger),
         steps=_steps(data["step"], trigger),
         start_at=_start_at(data.get("start_at")),
+        holdout=_holdout(data.get("holdout", 0)),
         language=_language(data.get("language", ENGLISH)),
         transport=transport,
         attributes=attributes,
@@ -216,6 +222,12 @@ def _start_at(value: Any) -> datetime | None:
         raise ValueError(f"start_at: {error}: append one, such as Z or +01:00") from None
     except ValueError as error:
         raise ValueError(f"start_at: {error}") from None
+
+
+def _holdout(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MOST_HELD_OUT:
+        raise ValueError(f"holdout is a percentage from 0 to {MOST_HELD_OUT}, such as 10")
+    return float(value)
 
 
 def _language(value: Any) -> str:

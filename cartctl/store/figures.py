@@ -75,12 +75,13 @@ def due(connection: Connection, *, now: datetime) -> tuple[int, int, datetime | 
 
 def carts_now(connection: Connection, *, recovery_window: timedelta) -> dict[str, int]:
     """Count carts, abandoned and recovered ones as the report does, over all time; and those active at this moment."""
-    query = text(resources.report_query("carts"))
     counted = {"carts": 0, "abandoned": 0, "recovered": 0}
+    windows = {"recovery_window": recovery_window // timedelta(microseconds=1), "now": 0, "slot": 2**62}
     for store in stores(connection):
-        bounds = _EVER | {"store": store, "recovery_window": recovery_window // timedelta(microseconds=1)}
-        for row in connection.execute(query, bounds):
-            counted = {name: number + int(getattr(row, name)) for name, number in counted.items()}
+        for name, values in (("filled", {"slot": 2**62}), ("abandoned", windows)):
+            for row in connection.execute(text(resources.report_query(name)), _EVER | values | {"store": store}):
+                found = row._mapping  # noqa: SLF001 - its public name
+                counted = {key: number + int(found.get(key, 0)) for key, number in counted.items()}
     active = select(func.count()).select_from(carts).where(carts.c.status == "active", ~carts.c.is_empty)
     return counted | {"active": connection.execute(active).scalar_one()}
 

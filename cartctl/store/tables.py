@@ -188,6 +188,8 @@ enrollments = Table(
     Column("status", String(10), nullable=False),
     Column("reason", String(40), nullable=False, server_default=""),
     Column("segment", String(60), nullable=False, server_default=""),
+    # "treated" or "holdout", as the contact was drawn when this began; "": nothing was drawn.
+    Column("arm", String(10), nullable=False, server_default=""),
     Column("is_test", Boolean, nullable=False, server_default=text("false")),
     Column("enrolled_at", UtcTime, nullable=False),
     Column("began_at", UtcTime),  # what a contact's steps count from; a cart's count from its abandonment
@@ -203,6 +205,8 @@ Index(
     unique=True,
     info={"where": "cart_id IS NULL AND NOT is_test"},  # a test may be done again
 )
+Index("ix_enrollments_arm", enrollments.c.sequence, enrollments.c.contact_id, info={"where": "arm <> ''"})
+Index("ix_enrollments_test", enrollments.c.cart_id, info={"where": "is_test"})
 Index("ix_enrollments_cart", enrollments.c.cart_id)
 Index("ix_enrollments_contact", enrollments.c.contact_id)
 Index(

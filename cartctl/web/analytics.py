@@ -40,5 +40,5 @@ async def _report(
         bounds = parse_bound(since, now), parse_bound(until, now)
     except ValueError:
         return posts.answer(422, error="since and until are dates (2026-11-01), times with an offset, or 30d")
-    report = await service.reports.get((since, until, include_outbox), *bounds, include_outbox=include_outbox)
+    report = await service.reports.get((since, until, include_outbox), *bounds, include_outbox=include_outbox, now=now)
     return JSONResponse({name: report[name] for name in only} if only else report)

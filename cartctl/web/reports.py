@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
+from datetime import datetime
 from typing import Any
 
 from cartctl import wiring
@@ -23,28 +24,31 @@ class Reports:
         self._kept: OrderedDict[object, tuple[float, dict[str, Any]]] = OrderedDict()
         self._one_at_a_time = asyncio.Lock()
 
-    async def get(self, key: object, since: Bound, until: Bound, *, include_outbox: bool) -> dict[str, Any]:
+    async def get(
+        self, key: object, since: Bound, until: Bound, *, include_outbox: bool, now: datetime
+    ) -> dict[str, Any]:
         """Return the report's JSON object. `key` is what was asked for: `30d` is another moment each time."""
         async with self._one_at_a_time:
             made_at, report = self._kept.pop(key, (0.0, {}))
             if not report or self._monotonic() - made_at > KEPT_SECONDS:
-                report = await asyncio.to_thread(self._make, since, until, include_outbox)
+                report = await asyncio.to_thread(self._make, since, until, include_outbox, now)
                 made_at = self._monotonic()
             self._kept[key] = (made_at, report)
             if len(self._kept) > _PERIODS:
                 self._kept.popitem(last=False)
             return report
 
-    def _make(self, since: Bound, until: Bound, include_outbox: bool) -> dict[str, Any]:
-        from cartctl.jobs import report  # brings pandas, which no other request needs
+    def _make(self, since: Bound, until: Bound, include_outbox: bool, now: datetime) -> dict[str, Any]:
+        from cartctl.jobs.report import overall  # brings pandas, which no other request needs
+        from cartctl.jobs.report.asking import Asked
 
         settings = self._settings.report
-        return report.run(
-            self._database,
-            rules=self._rules,
+        asked = Asked(
+            now=now,
             since=since,
             until=until,
             recovery_window=settings.recovery_window,
             attribution_window=settings.attribution_window,
             include_outbox=include_outbox or not wiring.delivers(self._settings),
-        ).as_json()
+        )
+        return overall.run(self._database, rules=self._rules, asked=asked).as_json()

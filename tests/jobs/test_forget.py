@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from cartctl.domain.identity import address_pattern
 from cartctl.jobs import forget
-from cartctl.jobs import report as report_job
+from cartctl.jobs.report import overall
+from cartctl.jobs.report.asking import Asked
 from cartctl.mail.message import Accepted, Answer, OutgoingMessage, Throttled
 from cartctl.store.database import EngineDatabase
 from tests.cli.looking import contents
@@ -55,15 +56,13 @@ def test_what_is_being_sent_is_settled_as_ever_and_nothing_follows(
 
 
 def figures(database: EngineDatabase) -> Any:
-    return report_job.run(
-        database,
-        rules=RULES,
-        since=None,
-        until=None,
+    asked = Asked(
+        now=at("14d"),
         recovery_window=at("14d") - at("0m"),
         attribution_window=at("5d") - at("0m"),
         include_outbox=True,
-    ).as_json()
+    )
+    return overall.run(database, rules=RULES, asked=asked).as_json()
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

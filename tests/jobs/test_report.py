@@ -27,19 +27,28 @@ def test_numbers_of_a_small_shop(any_shop: Shop) -> None:
         "abandoned": 4,
         "recovered": 2,
         "recovery_rate": 0.5,
+        "immature": 4,
         "late_orders": 0,
         "includes_outbox": True,
         "revenue": {
             "EUR": {"abandoned": "119.80", "recovered_gross": "45.00", "recovered_net": "40.00"},
             "JPY": {"abandoned": "3000", "recovered_gross": "3000", "recovered_net": "3000"},
         },
+        "attribution": {
+            "clicked": {"orders": 0, "revenue": {}},
+            "sent": {
+                "orders": 2,
+                "revenue": {"EUR": {"gross": "45.00", "net": "40.00"}, "JPY": {"gross": "3000", "net": "3000"}},
+            },
+            "incremental": [],
+        },
         "by_step": [
-            {"sequence": "cart-recovery", "step": "reminder", "sent": 4, "recovered": 2},
-            {"sequence": "cart-recovery", "step": "urgency", "sent": 2, "recovered": 0},
+            {"sequence": "cart-recovery", "step": "reminder", "sent": 4, "recovered": 2, "clicked": 0, "immature": 4},
+            {"sequence": "cart-recovery", "step": "urgency", "sent": 2, "recovered": 0, "clicked": 0, "immature": 2},
         ],
         "by_channel": [
-            {"channel": "tiktok", "carts": 1, "abandoned": 1, "recovered": 0, "recovery_rate": 0.0},
-            {"channel": "website", "carts": 4, "abandoned": 3, "recovered": 2, "recovery_rate": 2 / 3},
+            {"channel": "tiktok", "carts": 1, "abandoned": 1, "recovered": 0, "recovery_rate": 0.0, "immature": 1},
+            {"channel": "website", "carts": 4, "abandoned": 3, "recovered": 2, "recovery_rate": 2 / 3, "immature": 3},
         ],
     }
 
@@ -138,7 +147,7 @@ def test_the_table_shows_what_the_json_says(shop: Shop) -> None:
     shop.carts(cart(), when="5m")
     shop.run("30m")
     shop.orders(order(placed="2h", cart_id="c-1"), when="3h")
-    text = shop.cli("report", "--at", iso("3h")).out
+    text = shop.cli("report", "--define", "--at", iso("3h")).out
     for word in ("website", "100.0%", "49.90", "cart-recovery/reminder", "late orders: 0", "within 14d"):
         assert word in text
 

@@ -28,6 +28,7 @@ NEW = {
     "enrollments.began_at": None,
     "enrollments.is_test": False,
     "enrollments.segment": "",
+    "enrollments.arm": "",
     "events.scanner_score": None,
     "message_transitions.facts": "",
     "messages.first_sent_at": None,

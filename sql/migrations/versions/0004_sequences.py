@@ -23,12 +23,15 @@ def upgrade() -> None:
         _enrollments_anew()
     else:
         op.add_column("enrollments", sa.Column("segment", sa.String(length=60), server_default="", nullable=False))
+        op.add_column("enrollments", sa.Column("arm", sa.String(length=10), server_default="", nullable=False))
         op.add_column("enrollments", sa.Column("began_at", sa.BigInteger(), nullable=True))
         op.alter_column("enrollments", "cart_id", nullable=True)
         op.drop_constraint(op.f("ck_enrollments_status"), "enrollments")
         op.create_check_constraint(op.f("ck_enrollments_status"), "enrollments", _STATUS)
     once = "cart_id IS NULL AND NOT is_test"
     _partial_index("uq_enrollments_contact", "enrollments", ["sequence", "contact_id"], once, unique=True)
+    _partial_index("ix_enrollments_arm", "enrollments", ["sequence", "contact_id"], "arm <> ''")
+    _partial_index("ix_enrollments_test", "enrollments", ["cart_id"], "is_test")
     op.create_table(
         "alerts",
         sa.Column("enrollment_id", _ID, nullable=False),
@@ -70,6 +73,7 @@ def _enrollments_anew() -> None:
         sa.Column("status", sa.String(length=10), nullable=False),
         sa.Column("reason", sa.String(length=40), server_default="", nullable=False),
         sa.Column("segment", sa.String(length=60), server_default="", nullable=False),
+        sa.Column("arm", sa.String(length=10), server_default="", nullable=False),
         sa.Column("is_test", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.Column("enrolled_at", sa.BigInteger(), nullable=False),
         sa.Column("began_at", sa.BigInteger(), nullable=True),

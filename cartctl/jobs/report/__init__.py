@@ -1,0 +1,1 @@
+"""What the recovered carts were worth: one module a question, all of the same cohorts."""

@@ -1,0 +1,59 @@
+"""What came back because of the mails: who was written to beside the holdout, who was not."""
+
+from sqlalchemy import Connection
+
+from cartctl.domain import stats
+from cartctl.domain.sequences import HOLDOUT, TREATED
+from cartctl.jobs.report.asking import Asked, read_over_all, rows
+from cartctl.jobs.report.results import Arm, Lift
+from cartctl.jobs.rules import Rules
+from cartctl.store.database import Database
+
+
+def run(database: Database, *, rules: Rules, asked: Asked) -> list[Lift]:
+    """Measure every sequence that has, or had in the period, a holdout."""
+    with database.read() as connection:
+        return measure(connection, asked, rules)
+
+
+def measure(connection: Connection, asked: Asked, rules: Rules) -> list[Lift]:
+    """Measure it in the caller's transaction."""
+    arms: dict[str, dict[str, Arm]] = {name: {} for name, sequence in rules.sequences.items() if sequence.holdout}
+    for row in rows(read_over_all(connection, "lift", asked, rules)):
+        arm = Arm(contacts=int(row.contacts), converted=int(row.converted), immature=int(row.immature))
+        arms.setdefault(row.sequence, {})[row.arm] = arm
+    return [
+        _lift(name, found.get(TREATED, Arm()), found.get(HOLDOUT, Arm()), rules) for name, found in sorted(arms.items())
+    ]
+
+
+def _lift(name: str, treated: Arm, holdout: Arm, rules: Rules) -> Lift:
+    sequence = rules.sequences.get(name)
+    share = sequence.holdout / 100 if sequence and sequence.holdout else 0.1
+    numbers = (treated.converted, treated.contacts, holdout.converted, holdout.contacts)
+    more = stats.more_needed(*numbers, other_share=share)
+    low, high = stats.newcombe(*numbers) if treated.contacts and holdout.contacts else (None, None)
+    return Lift(
+        sequence=name,
+        treated=treated,
+        holdout=holdout,
+        low=low,
+        high=high,
+        more_needed=more,
+        sentence=sentence(low, high, more),
+    )
+
+
+def sentence(low: float | None, high: float | None, more: int) -> str:
+    """Say in plain words what the interval tells."""
+    if low is None or high is None or low <= 0 <= high:
+        return f"too early to tell: about {more:,} more carts are needed"
+    if high < 0:
+        return f"between {_of_100(-high, -low)} of 100 carts fewer came back because of the mails"
+    return f"between {_of_100(low, high)} of 100 carts came back because of the mails"
+
+
+def _of_100(low: float, high: float) -> str:
+    """Two shares as whole numbers of 100; with a decimal where the lower would read as nothing."""
+    decimals = 0 if low >= 0.005 else 1
+    return f"{low * 100:.{decimals}f} and {high * 100:.{decimals}f}"
