@@ -182,6 +182,7 @@ def _sent_json(row: Any, show_addresses: bool) -> dict[str, Any]:
 
 def _totals(found: Simulated) -> str:
     words = [f"{found.detected} carts detected", f"{found.enrolled} enrolled"]
+    words += [f"{found.held_out} held out"] if found.held_out else []
     words += [f"{found.bought} bought"] if found.bought else []
     words.append(f"{found.sent} sent")
     for what, counts in (("skipped", found.skipped), ("cancelled", found.cancelled)):

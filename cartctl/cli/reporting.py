@@ -1,55 +1,222 @@
-"""`cartctl report`."""
+"""`cartctl report`, and what it can be asked by name."""
 
+import csv
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cartctl import wiring
 from cartctl.cli.options import AsJson, At, state_of
-from cartctl.cli.session import clock, print_json, read_at
+from cartctl.cli.session import State, clock, print_json, read_at
 from cartctl.domain.times import Bound, NoOffsetError, format_duration, parse_bound
 from cartctl.errors import UsageError
+from cartctl.suggest import did_you_mean
+
+if TYPE_CHECKING:  # they bring pandas, which no other command pays for
+    from cartctl.jobs.report.asking import Asked
+    from cartctl.jobs.report.sheets import Sheet
+
+app = typer.Typer(help="Tell what was abandoned, what came back, and what that was worth.", invoke_without_command=True)
+
+Since = Annotated[str | None, typer.Option(help="2026-11-01 (store's zone), a time with offset, or 30d.")]
+Until = Annotated[str | None, typer.Option(help="The same; exclusive.")]
+ByPeriod = Annotated[str | None, typer.Option("--by", metavar="day|week|month", help="Cut into periods.")]
+Compare = Annotated[bool, typer.Option("--compare", help="Show the period before beside it; needs --since.")]
+CsvFile = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the table there instead.")]
+Define = Annotated[bool, typer.Option("--define", help="Say under the numbers what each of them means.")]
+IncludeOutbox = Annotated[
+    bool, typer.Option("--include-outbox", help="Count messages that only went to the outbox, too.")
+]
+SUBJECTS = {
+    "steps": "Each step of each sequence: what was sent, clicked, and bought after it.",
+    "channels": "Carts by channel.",
+    "stores": "Carts by store.",
+    "currencies": "Carts by their currency, revenue by that of the orders.",
+    "coupons": "Codes that mails showed, and the orders that bear them.",
+    "lift": "What came back because of the mails: beside a holdout that is never written to.",
+    "deliverability": "What became of the messages: delivered, bounced, complained of, opened, clicked.",
+}
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What stood on the command line."""
+
+    since: str | None
+    until: str | None
+    by: str | None
+    compare: bool
+    csv_file: Path | None
+    define: bool
+    include_outbox: bool
+    at: str | None
+    as_json: bool
+
+
+@app.callback()
 def report(
     ctx: typer.Context,
-    since: Annotated[str | None, typer.Option(help="2026-11-01 (store's zone), a time with offset, or 30d.")] = None,
-    until: Annotated[str | None, typer.Option(help="The same; exclusive.")] = None,
-    include_outbox: Annotated[
-        bool, typer.Option("--include-outbox", help="Count messages that only went to the outbox, too.")
-    ] = False,
-    define: Annotated[bool, typer.Option("--define", help="Say under the numbers what each of them means.")] = False,
+    since: Since = None,
+    until: Until = None,
+    by: ByPeriod = None,
+    compare: Compare = False,
+    csv_file: CsvFile = None,
+    define: Define = False,
+    include_outbox: IncludeOutbox = False,
     at: At = None,
     as_json: AsJson = False,
 ) -> None:
     """Tell what was abandoned, what came back, and what that was worth."""
-    from cartctl.jobs.report import definitions, overall
-    from cartctl.jobs.report.asking import Asked
+    wanted = Wanted(
+        since=since,
+        until=until,
+        by=by,
+        compare=compare,
+        csv_file=csv_file,
+        define=define,
+        include_outbox=include_outbox,
+        at=at,
+        as_json=as_json,
+    )
+    if ctx.invoked_subcommand is None:
+        _overall(state_of(ctx), wanted)
+    elif any((since, until, by, compare, csv_file, define, include_outbox, at, as_json)):
+        raise UsageError(f"options stand behind the name: cartctl report {ctx.invoked_subcommand} …")
 
-    state = state_of(ctx)
+
+def _subcommand(name: str) -> Callable[..., None]:
+    """Make the command that asks one question; all of them take the same options."""
+
+    def command(
+        ctx: typer.Context,
+        since: Since = None,
+        until: Until = None,
+        by: ByPeriod = None,
+        compare: Compare = False,
+        csv_file: CsvFile = None,
+        define: Define = False,
+        include_outbox: IncludeOutbox = False,
+        at: At = None,
+        as_json: AsJson = False,
+    ) -> None:
+        wanted = Wanted(
+            since=since,
+            until=until,
+            by=by,
+            compare=compare,
+            csv_file=csv_file,
+            define=define,
+            include_outbox=include_outbox,
+            at=at,
+            as_json=as_json,
+        )
+        _ask(state_of(ctx), name, wanted)
+
+    return command
+
+
+for _name, _help in SUBJECTS.items():
+    app.command(_name, help=_help)(_subcommand(_name))
+
+
+def _overall(state: State, wanted: Wanted) -> None:
+    from cartctl.jobs.report import definitions, overall, sheets
+
+    asked = _asked(state, wanted)
+    rules = wiring.rules(state.loaded)
+    with state.database(at=read_at(wanted.at), writes=False) as database:
+        result = overall.run(database, rules=rules, asked=asked)
+        before = overall.run(database, rules=rules, asked=_before(asked, rules)) if wanted.compare else None
+    meanings = definitions.define(definitions.DEFAULT, asked) if wanted.define else {}
+    if wanted.csv_file:
+        sheet = sheets.of_report(result)
+        _write(wanted.csv_file, sheet.beside(sheets.of_report(before)) if before else sheet)
+    if wanted.as_json:
+        extra = ({"before": before.as_json()} if before else {}) | ({"definitions": meanings} if meanings else {})
+        print_json(result.as_json() | extra)
+    elif not wanted.csv_file:
+        from cartctl.cli import tables
+
+        tables.show_report(result, attribution_window=format_duration(asked.attribution_window))
+        if before:
+            tables.show_comparison(sheets.totals(result).beside(sheets.totals(before)), before)
+        tables.show_definitions(meanings)
+
+
+def _ask(state: State, name: str, wanted: Wanted) -> None:
+    from cartctl.jobs.report import definitions
+    from cartctl.jobs.report.questions import QUESTIONS
+
+    question = QUESTIONS[name]
+    asked = _asked(state, wanted)
+    rules = wiring.rules(state.loaded)
+    with state.database(at=read_at(wanted.at), writes=False) as database:
+        answer = question.answer(database, rules, asked)
+        before = question.answer(database, rules, _before(asked, rules)) if wanted.compare else None
+    sheet = answer.sheet.beside(before.sheet) if before else answer.sheet
+    meanings = definitions.define(question.words, asked) if wanted.define else {}
+    if wanted.csv_file:
+        _write(wanted.csv_file, sheet)
+    if wanted.as_json:
+        found: dict[str, Any] = {
+            "since": asked.since.isoformat() if asked.since else None,
+            "until": asked.until.isoformat() if asked.until else None,
+            "includes_outbox": asked.include_outbox,
+            name: answer.json,
+        }
+        extra = ({"before": before.json} if before else {}) | ({"definitions": meanings} if meanings else {})
+        print_json(found | extra)
+    elif not wanted.csv_file:
+        from cartctl.cli import tables
+
+        tables.show_period(asked)
+        tables.show_sheet(sheet)
+        tables.show_lines(answer.notes)
+        tables.show_definitions(meanings)
+
+
+def _asked(state: State, wanted: Wanted) -> "Asked":
+    from cartctl.jobs.report.asking import Asked, By
+
     settings = state.loaded.settings
-    moment = read_at(at)
-    now = moment or clock(None)()
-    asked = Asked(
+    now = read_at(wanted.at) or clock(None)()
+    if wanted.by is not None and wanted.by not in list(By):
+        raise UsageError(f'--by: "{wanted.by}" is neither day, week nor month{did_you_mean(wanted.by, list(By))}')
+    if wanted.compare and wanted.by:
+        raise UsageError("--compare shows one whole period beside another: leave out --by")
+    if wanted.compare and wanted.since is None:
+        raise UsageError("--compare needs --since: the period before is as long as the one that begins there")
+    return Asked(
         now=now,
-        since=_bound(since, "--since", now),
-        until=_bound(until, "--until", now),
+        since=_bound(wanted.since, "--since", now),
+        until=_bound(wanted.until, "--until", now),
         recovery_window=settings.report.recovery_window,
         attribution_window=settings.report.attribution_window,
-        include_outbox=include_outbox or not wiring.delivers(settings),
+        include_outbox=wanted.include_outbox or not wiring.delivers(settings),
+        by=By(wanted.by) if wanted.by else None,
     )
-    with state.database(at=moment, writes=False) as database:
-        result = overall.run(database, rules=wiring.rules(state.loaded), asked=asked)
-    meanings = definitions.define(definitions.DEFAULT, asked) if define else {}
-    if as_json:
-        print_json(result.as_json() | ({"definitions": meanings} if define else {}))
-        return
-    from cartctl.cli.tables import show_definitions, show_report
 
-    show_report(result, attribution_window=format_duration(asked.attribution_window))
-    if define:
-        show_definitions(meanings)
+
+def _before(asked: "Asked", rules: Any) -> "Asked":
+    try:
+        return asked.before(rules)
+    except (OverflowError, ValueError) as error:
+        raise UsageError(f"--compare: {error}") from None
+
+
+def _write(path: Path, sheet: "Sheet") -> None:
+    """Write a table as CSV: amounts as decimals, rates from 0 to 1, dates as 2026-11-01."""
+    try:
+        with path.open("w", encoding="utf-8", newline="") as stream:
+            writer = csv.writer(stream)
+            writer.writerow(column.title for column in sheet.columns)
+            writer.writerows([[str(cell) if cell is not None else "" for cell in row] for row in sheet.rows])
+    except OSError as error:
+        raise UsageError(f"--csv: {path} cannot be written: {error.strerror}") from None
 
 
 def _bound(text: str | None, option: str, now: datetime) -> Bound:

@@ -155,6 +155,7 @@ def _summary(result: RunResult, *, dry_run: bool) -> str:
     words = [
         f"{numbers['detected']} carts detected",
         f"{numbers['enrolled']} enrolled",
+        *([f"{numbers['held_out']} held out"] if numbers["held_out"] else []),
         f"{numbers['sent']} {'would be sent' if dry_run else 'sent'}",
     ]
     words += [f"{numbers[name]} {name}" for name in ("deferred", "retried", "failed", "unknown") if numbers[name]]

@@ -200,14 +200,21 @@ def _must_stop(message: Candidate, consent_required: str) -> str:
         return "suppressed"
     if not message.may_be_written_to:
         return "relay-address"
-    if message.consent == Consent.REFUSED and consent_required != "none":
-        return "consent-refused"
-    if message.consent != Consent.GRANTED and consent_required == "opt-in":
-        return "no-opt-in"
+    if reason := refused(message.consent, consent_required):
+        return reason
     if message.cart_status == CartStatus.EXPIRED:
         return "expired"
     if message.cart_status not in (CartStatus.ABANDONED, None) or message.counts_from is None:
         return "reactivated"
+    return ""
+
+
+def refused(consent: Consent, consent_required: str) -> str:
+    """Say why what is known of their will forbids to write to somebody; "": it does not."""
+    if consent == Consent.REFUSED and consent_required != "none":
+        return "consent-refused"
+    if consent != Consent.GRANTED and consent_required == "opt-in":
+        return "no-opt-in"
     return ""
 
 

@@ -4,6 +4,7 @@
 each in one short transaction: whatever dies, every cart is either as it was or wholly done.
 """
 
+from collections.abc import Mapping
 from collections.abc import Sequence as Ordered
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +14,8 @@ from sqlalchemy import Connection, Row
 
 from cartctl.domain.carts import CartStatus
 from cartctl.domain.messages import RESUMABLE
-from cartctl.domain.sequences import CART_ABANDONED, Sequence
+from cartctl.domain.sequences import CART_ABANDONED, HOLDOUT, Sequence
+from cartctl.jobs import holdout
 from cartctl.jobs.rules import Clock, Rules
 from cartctl.jobs.steps import schedule_next
 from cartctl.store import carts, enrollments, keys
@@ -24,11 +26,12 @@ CHUNK = 1000
 
 @dataclass(slots=True)
 class Detected:
-    """`abandoned` and `expired` carts found now; `enrolled` of them; older carts' messages `superseded`."""
+    """Carts `abandoned` and `expired` now; of them `enrolled`, or `held_out`; older carts' messages `superseded`."""
 
     abandoned: int = 0
     expired: int = 0
     enrolled: int = 0
+    held_out: int = 0
     superseded: int = 0
 
     @property
@@ -93,6 +96,10 @@ def _enroll(
     reachable = [row for row in rows if row.email_normalised and rules.may_write_to(row.email_normalised)]
     reachable = [row for row in reachable if sequence.start_at is None or row.abandoned_at >= sequence.start_at]
     known = enrollments.of_carts(connection, sequence.name, [row.id for row in reachable])
+    arms = _draw(connection, sequence, reachable, known, rules, now)
+    held = [row for row in reachable if arms.get(row.contact_id) == HOLDOUT]
+    _hold_out(connection, sequence, held, known, rules, now, result)
+    reachable = [row for row in reachable if arms.get(row.contact_id) != HOLDOUT]
     live = enrollments.live_of_contacts(connection, sequence.name, sorted({row.contact_id for row in reachable}))
     newest: dict[tuple[int, str], Row[Any]] = {}
     older: list[Row[Any]] = []
@@ -111,11 +118,12 @@ def _enroll(
             older.append(newest.pop(place))
     overtaken = [live[place].id for place, row in newest.items() if place in live and live[place].cart_id != row.id]
     result.superseded += enrollments.stop(connection, overtaken, reason="superseded", at=now)
-    fresh = [_new(sequence, row, rules, now) for row in newest.values() if row.id not in known]
+    fresh = [_new(sequence, row, rules, now, arms) for row in newest.values() if row.id not in known]
     overtaken_again = [known[row.id].id for row in older if row.id in known]
     enrollments.stop(connection, overtaken_again, reason="superseded", at=now)
     late = [
-        _new(sequence, row, rules, now) | {"status": enrollments.CANCELLED, "reason": "superseded", "ended_at": now}
+        _new(sequence, row, rules, now, arms)
+        | {"status": enrollments.CANCELLED, "reason": "superseded", "ended_at": now}
         for row in older
         if row.id not in known
     ]
@@ -129,7 +137,42 @@ def _enroll(
     schedule_next(connection, ids, rules, now=now)
 
 
-def _new(sequence: Sequence, row: Row[Any], rules: Rules, now: datetime) -> dict[str, Any]:
+def _draw(
+    connection: Connection,
+    sequence: Sequence,
+    rows: Ordered[Row[Any]],
+    known: Mapping[int, Row[Any]],
+    rules: Rules,
+    now: datetime,
+) -> dict[int, str]:
+    """Draw for whoever comes in with these carts. Who was in it before there was a holdout goes on."""
+    if not sequence.holdout:
+        return {}
+    meant = [row for row in rows if not rules.enrolls_as_test(row.email_normalised)]
+    fresh = [row for row in meant if row.id not in known or known[row.id].contact_id != row.contact_id]
+    return holdout.draw(connection, sequence, meant, fresh, rules, now=now)
+
+
+def _hold_out(
+    connection: Connection,
+    sequence: Sequence,
+    rows: Ordered[Row[Any]],
+    known: Mapping[int, Row[Any]],
+    rules: Rules,
+    now: datetime,
+    result: Detected,
+) -> None:
+    """Note the carts of those who are never written to; what was under way for them before ends."""
+    before = enrollments.live_of_contacts(connection, sequence.name, sorted({row.contact_id for row in rows}))
+    ended = [row.id for row in before.values()] + [known[row.id].id for row in rows if row.id in known]
+    enrollments.stop(connection, ended, reason=HOLDOUT, at=now)
+    arms = {row.contact_id: HOLDOUT for row in rows}
+    fresh = [_new(sequence, row, rules, now, arms) for row in rows if row.id not in known]
+    enrollments.add(connection, [row | {"status": enrollments.HELD_OUT} for row in fresh])
+    result.held_out += len(fresh)
+
+
+def _new(sequence: Sequence, row: Row[Any], rules: Rules, now: datetime, arms: Mapping[int, str]) -> dict[str, Any]:
     return {
         "sequence": sequence.name,
         "cart_id": row.id,
@@ -137,6 +180,7 @@ def _new(sequence: Sequence, row: Row[Any], rules: Rules, now: datetime) -> dict
         "store": row.store,
         "status": enrollments.LIVE,
         "reason": "",
+        "arm": arms.get(row.contact_id, ""),
         "is_test": rules.enrolls_as_test(row.email_normalised),
         "enrolled_at": now,
         "ended_at": None,

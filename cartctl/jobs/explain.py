@@ -16,6 +16,7 @@ from cartctl.domain.identity import normalise_email, without_addresses
 from cartctl.domain.messages import NOTED, MessageState
 from cartctl.domain.money import Money
 from cartctl.domain.purchases import matched_by, why_not
+from cartctl.domain.sequences import TREATED
 from cartctl.domain.times import format_duration
 from cartctl.errors import UsageError
 from cartctl.jobs.facts import read_facts
@@ -112,9 +113,14 @@ def _sequences(connection: Connection, told: Story) -> Iterator[Chapter]:
     places = {row.id: {"store": row.store, "cart": carts.get(row.cart_id, "")} for row in owners.values()}
     for row in owners.values():
         where = {**places[row.id], "what": "sequence"}
+        if row.status == enrollments.HELD_OUT:
+            text = f"drawn into the holdout of {row.sequence}: never written to, to measure what its mails do"
+            yield Chapter(at=row.enrolled_at, text=text, **where)
+            continue
         more = f", segment {row.segment}" if row.segment else ""
         test = " as a test" if row.cart_id is None and row.is_test else ""
-        yield Chapter(at=row.enrolled_at, text=f"enrolled in {row.sequence}{test}{more}", **where)
+        drawn = " (drawn to be written to, beside a holdout)" if row.arm == TREATED else ""
+        yield Chapter(at=row.enrolled_at, text=f"enrolled in {row.sequence}{test}{more}{drawn}", **where)
         if row.resumed_at is not None:
             yield Chapter(at=row.resumed_at, text=f"{row.sequence} goes on: the cart is idle again", **where)
     messages = {row.id: row for row in story.messages_of(connection, list(owners))}

@@ -50,6 +50,7 @@ class RunResult:
             "detected": self.detected.total,
             "expired": self.detected.expired,
             "enrolled": self.detected.enrolled,
+            "held_out": self.detected.held_out,
             "sent": sent.sent,
             "deferred": sum(sent.deferred.values()),
             "retried": sent.retried,

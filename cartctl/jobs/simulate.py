@@ -67,6 +67,8 @@ class Simulated:
     detected: int = 0
     expired: int = 0
     enrolled: int = 0
+    held_out: int = 0
+    """Carts of those who are never written to, so that the mails can be measured."""
     bought: int = 0
     """Carts that an order closed meanwhile."""
     sent: int = 0
@@ -93,6 +95,7 @@ class Simulated:
             "detected": self.detected,
             "expired": self.expired,
             "enrolled": self.enrolled,
+            "held_out": self.held_out,
             "bought": self.bought,
             "deferred": dict(sorted(self.deferred.items())),
             "skipped": dict(sorted(self.skipped.items())),
@@ -199,6 +202,7 @@ class _Replay:
         self.result.detected += run.detected.total
         self.result.expired += run.detected.expired
         self.result.enrolled += run.detected.enrolled
+        self.result.held_out += run.detected.held_out
         self.result.deferred += run.sent.deferred
         self.result.problems |= dict.fromkeys(run.sent.problems)
         begun = {(brake.kind, brake.subject, brake.since) for brake in self.result.brakes}

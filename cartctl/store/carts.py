@@ -346,7 +346,7 @@ def any_awaiting(connection: Connection) -> bool:
 def awaiting_enrollment(connection: Connection, *, limit: int) -> Sequence[Row[Any]]:
     """Return carts that detection found abandoned and no sequence has looked at yet."""
     return connection.execute(
-        select(carts, contacts_table.c.email_normalised)
+        select(carts, contacts_table.c.email_normalised, contacts_table.c.consent)
         .outerjoin(contacts_table, contacts_table.c.id == carts.c.contact_id)
         .where(_AWAITS)
         .order_by(carts.c.id)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, insert, select, update
+from sqlalchemy import Connection, Row, func, insert, select, text, update
 
 from cartctl.domain.money import UNKNOWN_CURRENCY
 from cartctl.store import messages
@@ -12,6 +12,8 @@ from cartctl.store.sql import among, chunks
 from cartctl.store.tables import carts, contacts, enrollments
 
 LIVE, SUSPENDED, FINISHED, CANCELLED = "live", "suspended", "finished", "cancelled"
+HELD_OUT = "holdout"
+"""For good: nothing is ever scheduled for it."""
 _WITH_CART = (
     select(
         enrollments,
@@ -105,6 +107,18 @@ def live_of_contacts(
             )
         )
         found.update(((row.contact_id, row.store), row) for row in rows)
+    return found
+
+
+def arms(connection: Connection, sequence: str, contact_ids: Sequence[int]) -> dict[int, str]:
+    """Return what each contact was drawn for in a sequence; who never was is missing."""
+    found: dict[int, str] = {}
+    for chunk in chunks(sorted(set(contact_ids))):
+        drawn = (enrollments.c.sequence == sequence, enrollments.c.contact_id.in_(chunk), text("arm <> ''"))
+        rows = connection.execute(
+            select(enrollments.c.contact_id, enrollments.c.arm).where(*drawn).order_by(enrollments.c.id.desc())
+        )
+        found.update((contact_id, arm) for contact_id, arm in rows)  # the first one stands
     return found
 
 

@@ -169,6 +169,7 @@ class _Copying:
         self._enrolled_contacts()
         for chunk in chunks(sorted(self.people)):
             self._contacts(chunk)
+            self._copy(enrollments, "SELECT {columns} FROM enrollments WHERE arm <> '' AND contact_id IN :ids", chunk)
             self._messages("contact_id IN :ids AND sent_at IS NOT NULL", chunk)
         self._copy(orders, _ORDERS + self.whose.format(table="orders"))
         self.here.execute(text("UPDATE orders SET is_purchase = false"))

@@ -52,6 +52,7 @@ def test_json_has_the_documented_keys(shop: Shop) -> None:
         "detected": 2,
         "expired": 0,
         "enrolled": 1,
+        "held_out": 0,
         "sent": 1,
         "deferred": 0,
         "retried": 0,

@@ -40,6 +40,10 @@ class By(StrEnum):
             return day - timedelta(days=day.weekday())
         return day.replace(day=1) if self is By.MONTH else day
 
+    def after(self, begins: date) -> date:
+        """Return the first day of what follows what begins then."""
+        return self.begins(begins + timedelta(days={By.DAY: 1, By.WEEK: 7, By.MONTH: 32}[self]))
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
@@ -65,6 +69,30 @@ class Asked:
             return replace(self, since=since - (until - since), until=since)
         since, until = (_instant(bound, rules.default_store.zone) for bound in (since, until))
         return replace(self, since=since - (until - since), until=since)
+
+    def pieces(self, rules: Rules, earliest: datetime) -> Iterator[tuple[date, "Asked"]]:
+        """Ask for each day, week or month by itself, with its first day. `earliest`: before it there is nothing.
+
+        Days are those of the calendar of `timezone` here, and of each store's own where they are asked for.
+        """
+        assert self.by is not None
+        zone = rules.default_store.zone
+        first = _day(self.since if self.since is not None else earliest, zone)
+        last = _day(self.until, zone, before=True) if self.until is not None else _day(self.now, zone)
+        begins = [self.by.begins(first)]
+        while (after := self.by.after(begins[-1])) <= last:
+            begins.append(after)
+        for number, begin in enumerate(begins):
+            since = begin if number else self.since
+            until = begins[number + 1] if number + 1 < len(begins) else self.until
+            yield begin, replace(self, since=since, until=until, by=None)
+
+
+def _day(bound: date | datetime, zone: tzinfo, *, before: bool = False) -> date:
+    """Return the day of a bound, or the one that ends with it."""
+    if isinstance(bound, datetime):
+        return (bound - before * _MICROSECOND).astimezone(zone).date()
+    return bound - before * timedelta(days=1)
 
 
 def _is_day(bound: Bound) -> bool:

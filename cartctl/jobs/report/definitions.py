@@ -36,10 +36,11 @@ DEFINITIONS: Mapping[str, str] = {
     "shown": "messages that showed a code of this coupon",
     "redeemed": "orders that bear the code their cart was shown; each belongs to the last message that showed it",
 }
-DEFAULT = (
+OF_CARTS = (
     *("carts", "abandoned", "recovered", "recovery rate", "immature", "left in carts", "revenue", "clicked"),
-    *("sent, then bought", "because of the mails", "sent", "late orders"),
+    "sent, then bought",
 )
+DEFAULT = (*OF_CARTS, "because of the mails", "sent", "late orders")
 """What the report shows by itself."""
 
 
