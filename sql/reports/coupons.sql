@@ -27,7 +27,7 @@ FROM (
                   FROM enrollments AS others
                   JOIN messages AS later ON later.enrollment_id = others.id
                   WHERE others.cart_id = carts.id
-                    AND later.state = 'accepted' AND later.coupon = messages.coupon
+                    AND later.state = 'accepted' AND NOT later.is_test AND later.coupon = messages.coupon
                     AND (later.delivers OR :include_outbox)
                     AND later.sent_at <= carts.recovered_at
                     AND (later.sent_at > messages.sent_at

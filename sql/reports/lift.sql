@@ -4,28 +4,26 @@
 -- recovery_window: microseconds: bought so soon after the abandonment counts as recovered
 -- now: microseconds since 1970 UTC
 SELECT
-    sequence,
-    arm,
+    enrollments.sequence,
+    enrollments.arm,
     COUNT(*) AS contacts,
-    SUM(CASE WHEN status = 'recovered' AND recovered_at < first_abandoned_at + :recovery_window
+    SUM(CASE WHEN carts.status = 'recovered' AND carts.recovered_at < carts.first_abandoned_at + :recovery_window
              THEN 1 ELSE 0 END) AS converted,
-    SUM(CASE WHEN first_abandoned_at + :recovery_window > :now THEN 1 ELSE 0 END) AS immature
-FROM (
-    SELECT
-        enrollments.sequence,
-        enrollments.arm,
-        carts.status,
-        carts.first_abandoned_at,
-        carts.recovered_at,
-        ROW_NUMBER() OVER (
-            PARTITION BY enrollments.sequence, enrollments.contact_id
-            ORDER BY carts.first_abandoned_at, carts.id) AS place
-    FROM enrollments
-    JOIN carts ON carts.id = enrollments.cart_id
-    WHERE enrollments.arm <> ''
-      AND NOT enrollments.is_test
-      AND carts.first_abandoned_at >= :since AND carts.first_abandoned_at < :until
-      AND carts.status <> 'converted'
-) AS drawn
-WHERE place = 1
-GROUP BY sequence, arm
+    SUM(CASE WHEN carts.first_abandoned_at + :recovery_window > :now THEN 1 ELSE 0 END) AS immature
+FROM carts
+JOIN enrollments ON enrollments.cart_id = carts.id
+WHERE carts.first_abandoned_at >= :since AND carts.first_abandoned_at < :until
+  AND carts.status <> 'converted'
+  AND enrollments.arm <> '' AND NOT enrollments.is_test
+  AND NOT EXISTS (
+      SELECT 1
+      FROM enrollments AS others
+      JOIN carts AS earlier ON earlier.id = others.cart_id
+      WHERE others.sequence = enrollments.sequence AND others.contact_id = enrollments.contact_id
+        AND others.id <> enrollments.id
+        AND others.arm <> '' AND NOT others.is_test
+        AND earlier.status <> 'converted'
+        AND earlier.first_abandoned_at >= :since
+        AND (earlier.first_abandoned_at < carts.first_abandoned_at
+             OR (earlier.first_abandoned_at = carts.first_abandoned_at AND earlier.id < carts.id)))
+GROUP BY enrollments.sequence, enrollments.arm

@@ -19,4 +19,4 @@ WHERE carts.store = :store
   AND carts.first_abandoned_at >= :since AND carts.first_abandoned_at < :until
   AND messages.state = 'accepted' AND NOT messages.is_test
   AND (messages.delivers OR :include_outbox)
-GROUP BY enrollments.sequence, messages.step
+GROUP BY messages.step, enrollments.sequence

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from random import Random
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from cartctl.jobs.report import coupons, deliverability, lift, overall, recovery_times
@@ -128,7 +128,7 @@ def _others(database: EngineDatabase, oracle: Oracle, rules: Rules) -> None:
 
 
 def _run(empty: Empty, examples: int) -> None:
-    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), database=None)
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
     @given(st.randoms(use_true_random=False))
     def check(chance: Random) -> None:
         compare(empty, 8, chance)
