@@ -10,8 +10,10 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from cartctl import resources
+from cartctl.jobs.sample_answers import sample_attributes
 from cartctl.mail.facts import MailFacts
 from cartctl.mail.render import Renderer
+from cartctl.mail.templates import load_sequences
 from tests.mail.builders import an_item, facts, shipped
 from tests.web.browser import LOGO, MUG, chromium
 
@@ -120,6 +122,23 @@ def render(about: MailFacts, step: str, *folders: Path) -> str:
 def test_every_shipped_mail(page: Page, step: str, locale: str) -> None:
     about = facts(MUGS, POT, MOSS, locale=locale, **LOOK)
     look_at(page, f"{step}-{locale[:2]}", render(about, step))
+
+
+CHRISTMAS = load_sequences([resources.shipped_templates()])["christmas"]
+LETTERS = [
+    *((step.key, "critical") for step in CHRISTMAS.steps),
+    *((key, segment) for key in ("focus", "closing") for segment in ("urgent", "optimize")),
+]
+
+
+@pytest.mark.parametrize(("key", "segment"), LETTERS)
+def test_every_letter(page: Page, key: str, segment: str) -> None:
+    step = CHRISTMAS.step(key)
+    assert step is not None
+    attributes = sample_attributes(CHRISTMAS)[segment][0]
+    about = facts(recovery_link="", segment=segment, attributes=attributes, business_name="Fern & Kettle", **LOOK)
+    html = Renderer([resources.shipped_templates()]).render(CHRISTMAS, step, about).html
+    look_at(page, f"christmas-{key}-{segment}", html)
 
 
 @pytest.mark.parametrize("name", ODD)
