@@ -1,5 +1,7 @@
 """The README tells the truth: its commands run as shown, its tables hold what the code holds."""
 
+import email
+import email.policy
 import io
 import os
 import re
@@ -18,6 +20,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from pytest_httpserver import HTTPServer
+from werkzeug import Response
 
 from cartctl import config, wiring
 from cartctl.cli import main
@@ -34,6 +38,7 @@ from cartctl.settings import Settings
 from cartctl.values import Secret
 from tests.importers.examples import EXAMPLES
 from tests.mail.builders import template_values
+from tests.mail.provider import Authority
 from tests.shop import Cli
 
 ROOT = Path(__file__).parent.parent
@@ -137,6 +142,54 @@ def test_the_pictures_are_those_of_the_shipped_sequences(tmp_path: Path, request
         (ROOT / "README.md").write_text(text, encoding="utf-8")
     else:
         assert [fence.body for fence in shown] == drawn
+
+
+@pytest.fixture
+def resend(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HTTPServer]:
+    """What stands for Resend; the configuration leads to it."""
+    authority = Authority(tmp_path)
+    with HTTPServer(ssl_context=authority.server_context, threaded=True) as server:
+        answer = Response('{"id": "r-1"}')
+        server.expect_request("/emails", method="POST").respond_with_response(answer)
+        monkeypatch.setenv("CARTCTL_RESEND__HOST", f"https://localhost:{server.port}")
+        monkeypatch.setenv("CARTCTL_RESEND__CA_FILE", str(tmp_path / "ca.pem"))
+        yield server
+
+
+def test_the_guide_leads_from_sign_up_to_the_seventh_mail(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch, resend: HTTPServer
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("CARTCTL_SENDING__CONCURRENCY", "1")  # else answers come, and are told, in any order
+    text = (ROOT / "README.md").read_text(encoding="utf-8")  # other tests may have written it anew
+    before = text
+    for fence in fences(section("From sign-up to the seventh mail")):
+        if fence.language == "csv":
+            (tmp_path / fence.named("csv")).write_text(fence.body, encoding="utf-8")
+        elif fence.language == "toml":
+            (tmp_path / fence.named("toml")).write_text(fence.body, encoding="utf-8")
+        elif fence.language == "console":
+            text = text.replace(fence.body, "".join(transcript(fence.body, tmp_path)))
+        elif fence.language == "sh":
+            for command in fence.body.splitlines():
+                if variable := re.fullmatch(r"export (\w+)=(\S+)", command):
+                    monkeypatch.setenv(variable[1], variable[2])
+                else:
+                    assert printed(command, tmp_path) == []
+    if request.config.getoption("--golden"):
+        (ROOT / "README.md").write_text(text, encoding="utf-8")
+    else:
+        assert text.splitlines() == before.splitlines()
+
+    letters: dict[str, list[str]] = {}
+    for path in sorted((tmp_path / "outbox").iterdir()):
+        mail = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+        letters.setdefault(str(mail["To"]), []).append(str(mail["Subject"]))
+    assert [len(letters[f"{name}@example.com"]) for name in ("anna", "bela", "cleo", "jo")] == [7, 2, 7, 2 + 7]
+    assert letters["anna@example.com"][1::5] == ["Which of your 2 reds comes first", "Before you close for the year"]
+    assert letters["bela@example.com"][1] == "The one answer I would look at first"
+    assert letters["cleo@example.com"][1::5] == ["Nothing is on fire. What now?", "My last piece of advice: do nothing"]
+    assert len(resend.log) == 4, "each of them by Resend, in earnest"
 
 
 def transcript(body: str, folder: Path) -> Iterator[str]:

@@ -207,3 +207,8 @@ def test_ranges_hold_at_their_ends_and_defaults_fill_in() -> None:
 def test_a_booking_is_anything_but_no(given: str, booked: bool) -> None:
     assert is_booked({"booking": given}) == booked
     assert not is_booked({})
+
+
+def test_an_attribute_may_not_be_called_as_what_every_template_has() -> None:
+    told = 'attribute "total": every template has this name already: take another one'
+    assert refusal(HEAD + '[attributes.total]\ntype = "integer"\n' + STEP) == told
