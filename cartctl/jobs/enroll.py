@@ -170,6 +170,7 @@ def _put_in(
                 "began_at": began_at,
             },
         )
+        segments.entered(connection, how.sequence, id_, segment, at=now)
         noting.note(connection, id_, noted, contact_id=contact_id, is_test=how.is_test, at=now)
         made.append(id_)
         theirs[contact_id] = enrollments.of_contacts(connection, how.sequence.name, [contact_id])[contact_id]

@@ -127,4 +127,4 @@ def heed(connection: Connection, contact_ids: Sequence[int], rules: Rules, *, no
     stopping = {sequence.name for sequence in rules.sequences.values() if BOOKED in sequence.stop_when}
     running = enrollments.live_of(connection, sorted(booked), stopping)
     enrollments.stop(connection, running, reason="booked", at=now)
-    segments.again(connection, contact_ids, rules)
+    segments.again(connection, contact_ids, rules, now=now)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -12,7 +13,7 @@ from cartctl.domain.sequences import Sequence as MailSequence
 from cartctl.errors import ConfigurationError, TemplateError
 from cartctl.jobs.rules import Rules
 from cartctl.mail.expressions import holds, names_in
-from cartctl.store import contacts, enrollments
+from cartctl.store import alerts, contacts, enrollments
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +74,14 @@ def faults_of(sequence: MailSequence, given: Mapping[str, Any]) -> tuple[Mapping
     return fitted.values, tuple(faults)
 
 
-def again(connection: Connection, contact_ids: Sequence[int], rules: Rules) -> None:
+def entered(connection: Connection, sequence: MailSequence, enrollment_id: int, segment: str, *, at: datetime) -> None:
+    """Note that whoever this segment names is to be told, if it names somebody."""
+    found = sequence.segment(segment)
+    if found and found.alert:
+        alerts.announce(connection, enrollment_id, segment, at=at)
+
+
+def again(connection: Connection, contact_ids: Sequence[int], rules: Rules, *, now: datetime) -> None:
     """Put contacts of whom something else is known now into the segments that are theirs by it.
 
     Whoever no longer fits stays where they are: their mail waits, and `run-due` says why.
@@ -85,6 +93,7 @@ def again(connection: Connection, contact_ids: Sequence[int], rules: Rules) -> N
         values, faults = faults_of(sequence, contacts.known_attributes(people[row.contact_id]))
         if not faults and (segment := resolve(sequence, values)) != row.segment:
             enrollments.put_into_segment(connection, row.id, segment)
+            entered(connection, sequence, row.id, segment, at=now)
 
 
 def explain(connection: Connection, contact: Row[Any], rules: Rules) -> list[Explained]:

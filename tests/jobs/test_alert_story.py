@@ -1,0 +1,35 @@
+"""Contacts enter segments by being enrolled, and by what becomes known of them; whoever is to be told is, once."""
+
+from pytest_httpserver import HTTPServer
+
+from tests.jobs.test_alerts import Chat
+from tests.nurture import ANNA, BO, people, person, set_up
+from tests.shop import Shop, iso
+
+
+def set_up_with_alert(shop: Shop, chat: Chat) -> None:
+    set_up(shop)
+    path = shop.folder / "templates" / "check-up" / "sequence.toml"
+    text = path.read_text(encoding="utf-8")
+    head, key, rest = text.partition('key = "critical"\n')
+    assert key
+    path.write_text(f'{head}{key}alert = "webhook:{chat.url}"\n{rest}', encoding="utf-8")
+
+
+def test_an_alert_leaves_when_a_contact_enters_the_segment_and_never_again(
+    any_shop: Shop, httpserver: HTTPServer
+) -> None:
+    shop, chat = any_shop, Chat(httpserver)
+    set_up_with_alert(shop, chat)
+    shop.cli("enroll", "check-up", people(shop, person(), person(BO, first_name="Bo", red="0")), "--at", iso("0m"))
+    assert chat.told == []  # a sign-up waits for nobody
+    for when in ("1m", "2m", "24h"):
+        shop.run(when)
+    assert [text.partition("(")[0] for text in chat.texts] == ["critical: Anna, Anna's Mugs "]
+    shop.cli("contact", "set", BO, "red=5", "--at", iso("25h"))
+    shop.cli("contact", "set", ANNA, "red=0", "--at", iso("25h"))
+    shop.cli("contact", "set", ANNA, "red=5", "--at", iso("26h"))
+    for when in ("27h", "28h"):
+        shop.run(when)
+    assert len(chat.texts) == 2
+    assert chat.texts[1].startswith("critical: Bo")
