@@ -32,7 +32,7 @@ from cartctl.domain.times import parse_duration
 from cartctl.importers import native_carts, native_orders, registry
 from cartctl.importers.csvfile import Header
 from cartctl.importers.format import CsvFormat
-from cartctl.jobs.check_sequences import sample_carts
+from cartctl.jobs.samples import sample_carts
 from cartctl.resources import shipped_templates
 from cartctl.settings import Settings
 from cartctl.values import Secret
@@ -365,7 +365,7 @@ def test_the_new_step_of_the_readme_renders(tmp_path: Path, cli: Cli) -> None:
     own.mkdir(parents=True)
     shipped = (shipped_templates() / "cart-recovery" / "sequence.toml").read_text(encoding="utf-8")
     settings = 'templates = "templates"\n'
-    for fence in fences(section("Change the mails")):
+    for fence in fences(section("Editing the mails")):
         if fence.body.startswith("[stores"):
             settings += fence.body
         elif fence.language == "toml":
@@ -378,7 +378,7 @@ def test_the_new_step_of_the_readme_renders(tmp_path: Path, cli: Cli) -> None:
 
 
 def test_every_key_of_a_step_is_documented() -> None:
-    documented = {row[0].strip("`"): row[1] for row in table("Change the mails", header="key")}
+    documented = {row[0].strip("`"): row[1] for row in table("Editing the mails", header="key")}
     assert documented.keys() == set(Step.__slots__)
     required = {key for key, needed in documented.items() if needed == "required"}
     assert required == {"key", "after", "subject"}
@@ -386,7 +386,7 @@ def test_every_key_of_a_step_is_documented() -> None:
 
 def test_every_name_in_a_template_is_documented() -> None:
     values = template_values(sample_carts(coupon="SAMPLE10")["usual"])
-    rows = {row[0].strip("`"): row[1] for row in table("Change the mails", header="name")}
+    rows = {row[0].strip("`"): row[1] for row in table("Editing the mails", header="name")}
     assert rows.keys() == values.keys()
     assert set(re.findall(r"`([^`]+)`", rows["items"])) == values["items"][0].keys()
 

@@ -58,18 +58,18 @@ def templates(loaded: Loaded) -> Finding:
     A shipped sequence for contacts is the shop's own when it has a folder of that name.
     """
     from cartctl.jobs import check_sequences
-    from cartctl.mail.render import Renderer
 
     try:
         rules = wiring.rules(loaded)
-        folders = wiring.template_folders(loaded)
         own = loaded.templates_folder
         sequences = {
             name: sequence
             for name, sequence in rules.sequences.items()
             if sequence.trigger == CART_ABANDONED or (own is not None and (own / name).is_dir())
         }
-        result = check_sequences.run(sequences, Renderer(folders), coupons=rules.coupons, now=clock(None)())
+        result = check_sequences.run(
+            sequences, wiring.template_folders(loaded), coupons=rules.coupons, now=clock(None)()
+        )
     except CartctlError as error:
         return fail("templates", str(error))
     if result.problems:

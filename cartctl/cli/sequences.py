@@ -47,16 +47,15 @@ def graph(
 
 @app.command()
 def check(ctx: typer.Context, as_json: AsJson = False, verbose: Verbose = False) -> None:
-    """Render every step on sample carts and name what fails. Sends nothing, needs no database."""
+    """Render every text on odd sample carts, and say what is wrong where. Sends nothing, needs no database."""
     from cartctl.jobs import check_sequences
-    from cartctl.mail.render import Renderer
 
     state = state_of(ctx, verbose=verbose)
     rules = wiring.rules(state.loaded)
-    renderer = Renderer(wiring.template_folders(state.loaded))
-    result = check_sequences.run(rules.sequences, renderer, coupons=rules.coupons, now=clock(None)())
+    folders = wiring.template_folders(state.loaded)
+    result = check_sequences.run(rules.sequences, folders, coupons=rules.coupons, now=clock(None)())
     for problem in result.problems:
-        complain(problem)
+        complain(str(problem))
     for hint in result.hints:
         complain(hint)
     if as_json:

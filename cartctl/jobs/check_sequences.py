@@ -1,30 +1,59 @@
-"""Render every step of every sequence on sample carts, odd ones among them, and name what fails.
+"""Render every text of every step on sample carts, odd ones among them, and name what is wrong with any of them.
 
-A template that fails does so here, before a sequence runs, and not in a shopper's mail.
+A template that fails does so here, before a sequence runs, and not in a shopper's mail. Each step is rendered in a
+child process of its own (`jobs.contained`): whatever its templates do, the check goes on to the next step.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from collections.abc import Sequence as Ordered
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from decimal import Decimal
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime
 from itertools import cycle, product
+from pathlib import Path
 from typing import Any
 
 from cartctl.domain.attributes import Value
-from cartctl.domain.carts import Item
-from cartctl.domain.money import UNKNOWN_CURRENCY, Money, total
-from cartctl.domain.sequences import CART_ABANDONED, Sequence, Step
-from cartctl.errors import TemplateError
+from cartctl.domain.sequences import CART_ABANDONED, Step
+from cartctl.domain.sequences import Sequence as MailSequence
+from cartctl.errors import CostlyTemplateError, TemplateError
+from cartctl.jobs import contained
+from cartctl.jobs.contained import Limits
 from cartctl.jobs.sample_answers import sample_attributes
+from cartctl.jobs.samples import codes_of, sample_people
 from cartctl.mail.facts import MailFacts, Rendered
 from cartctl.mail.render import Renderer
+from cartctl.mail.review import HTML, SUBJECT, Wrong, literal, locate, review
+from cartctl.mail.texts import TextFiles, Texts
 
 _ON_COOLDOWN = (
     "reads the same without a code, which is what shoppers get who had one lately: "
     'write {% if coupon %} into its templates, or set on_cooldown = "skip"'
 )
 _NOBODY = "no answers were found that fit segment {}: its texts were tried on those of another"
+_LONGEST = 300
+"""Of a fault: a template may put anything into one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fault:
+    """What is wrong with a text, and the first sample that shows it."""
+
+    template: str
+    """The file, as the template folders name it."""
+    line: int | None
+    fault: str
+    advice: str
+    renders: bool
+    """Whether there is a mail all the same."""
+    step: str
+    """`cart-recovery/offer`"""
+    locale: str
+    segment: str
+    sample: str
+
+    def __str__(self) -> str:
+        place = f"{self.template}, line {self.line}" if self.line else self.template
+        shown = f"sample: {self.sample}, {self.locale}{f', segment {self.segment}' if self.segment else ''}"
+        return f"{place}: {self.fault} ({shown}){f': {self.advice}' if self.advice else ''}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,158 +62,181 @@ class Check:
 
     steps: int
     rendered: int
-    problems: tuple[str, ...]
+    problems: tuple[Fault, ...]
     hints: tuple[str, ...]
 
     def as_json(self) -> dict[str, Any]:
         return {
             "steps": self.steps,
             "rendered": self.rendered,
-            "problems": list(self.problems),
+            "problems": [asdict(problem) for problem in self.problems],
             "hints": list(self.hints),
         }
 
 
-def run(sequences: Mapping[str, Sequence], renderer: Renderer, *, coupons: Mapping[str, str], now: datetime) -> Check:
-    """Render all steps as at `now`. Each problem names the template or the step, the fault, and the first sample.
+def run(
+    sequences: Mapping[str, MailSequence],
+    folders: Sequence[Path],
+    *,
+    coupons: Mapping[str, str],
+    now: datetime,
+    limits: Limits = Limits(),  # noqa: B008 - frozen
+) -> Check:
+    """Render all steps. Every fault is named once, with its first sample; those that let no mail be made come first.
 
     Raises TemplateError for a check or a segment's rule that cannot be worked out.
     """
-    problems: dict[str, str] = {}
-    hints: list[str] = []
     steps = rendered = 0
+    problems: list[Fault] = []
+    hints: list[str] = []
     for sequence in sequences.values():
         known = sample_attributes(sequence)
         hints += [f"{sequence.name}: {_NOBODY.format(segment)}" for segment in known if not known[segment]]
         for step in sequence.steps:
             steps += 1
-            where = f"{sequence.name}/{step.key}"
-            if step.coupon and step.coupon not in coupons:
-                hints.append(
-                    f"{where}: no [coupons] {step.coupon} is configured: without imported codes the step is skipped"
+            look = _Look(sequence, step, folders, coupons, known=known, now=now)
+            ended = contained.run(look.at_all, limits)
+            tried = look.first
+            for found in ended.found:
+                tried = found.get("trying", tried)
+                rendered += "rendered" in found
+                problems += [Fault(**found["fault"])] if "fault" in found else []
+                hints += [found["hint"]] if "hint" in found else []
+            if ended.broken_off:
+                problems.append(
+                    Fault(**tried, line=None, fault=ended.broken_off, advice="", renders=False, step=look.name)
                 )
-            for name, right in renderer.misnamed(sequence, step).items():
-                hints.append(f"{name}: nobody gets it: call it {right}")
-            hints.extend(
-                f'{where}: no shared/locales/{locale}.toml: "Total" and the like are said in English'
-                for locale in (sequence.language, *renderer.locales(sequence, step))
-                if not renderer.has_words(locale)
-            )
-            for name, facts in _samples(sequence, step, coupons, renderer.locales(sequence, step), known):
-                try:
-                    mail = renderer.render(sequence, step, replace(facts, sent_at=now))
-                except TemplateError as error:
-                    problems.setdefault(f"{error}{_advice(error, sequence, step, facts.segment)}", name)
-                    continue
-                rendered += 1
-                for fault in _missing(mail, facts):
-                    problems.setdefault(f"{where}: {fault}", name)
-                if _speaks_of_a_code(renderer, sequence, step, facts, mail):
-                    hints.append(f"{where}: {_ON_COOLDOWN}")
-    named = tuple(f"{problem} (sample cart: {name})" for problem, name in problems.items())
-    return Check(steps, rendered, named, tuple(dict.fromkeys(hints)))
+    problems.sort(key=lambda problem: problem.renders)
+    return Check(steps, rendered, tuple(problems), tuple(dict.fromkeys(hints)))
 
 
-def _advice(error: TemplateError, sequence: Sequence, step: Step, segment: str) -> str:
-    """Say what to write where a segment has neither a text of its own nor the one for all."""
-    if not segment or error.template != f"{sequence.name}/{step.key}.mjml" or "no such template" not in error.fault:
-        return ""
-    return f": write {step.key}@{segment}.mjml for the segment, or {step.key}.mjml for all"
+class _Look:
+    """A look at one step, in a child process: yields what it tries and what it finds, as JSON."""
+
+    def __init__(
+        self,
+        sequence: MailSequence,
+        step: Step,
+        folders: Sequence[Path],
+        coupons: Mapping[str, str],
+        *,
+        known: Mapping[str, Sequence[Mapping[str, Value]]],
+        now: datetime,
+    ) -> None:
+        """`known` holds by segment attributes that fit it."""
+        self.known, self.now = known, now
+        self.sequence, self.step, self.folders, self.coupons = sequence, step, folders, coupons
+        self.name = f"{sequence.name}/{step.key}"
+        self.first = {"template": f"{self.name}.mjml", "locale": sequence.language, "segment": "", "sample": "usual"}
+        self.renderer, self.files = Renderer(folders), TextFiles(folders)
+        self.told: set[tuple[str, str]] = set()
+        self.hopeless: set[str] = set()
+        """Texts that took too much once: each more try would take as long."""
+
+    def at_all(self) -> Iterator[dict[str, Any]]:
+        coupon = self.step.coupon
+        if coupon and coupon not in self.coupons:
+            yield {
+                "hint": f"{self.name}: no [coupons] {coupon} is configured: without imported codes the step is skipped"
+            }
+        for name, right in self.renderer.misnamed(self.sequence, self.step).items():
+            yield {"hint": f"{name}: nobody gets it: call it {right}"}
+        for locale in self._locales():
+            if not self.renderer.has_words(locale):
+                missing = f'no shared/locales/{locale}.toml: "Total" and the like are said in English'
+                yield {"hint": f"{self.name}: {missing}"}
+        for sample, facts in self._samples():
+            texts = self._texts(facts)
+            if texts.where in self.hopeless:
+                continue
+            tried = {
+                "template": f"{texts.where}.{HTML}",
+                "locale": facts.locale,
+                "segment": facts.segment,
+                "sample": sample,
+            }
+            yield {"trying": tried}
+            try:
+                mail = self.renderer.render(self.sequence, self.step, facts)
+            except TemplateError as error:
+                if isinstance(error, CostlyTemplateError):
+                    self.hopeless.add(texts.where)
+                yield from self._tell(self._of_error(error, facts.segment), tried, renders=False)
+                continue
+            yield {"rendered": True}
+            for wrong in review(mail, facts, has_cart=self.sequence.trigger == CART_ABANDONED):
+                yield from self._tell(self._of_wrong(wrong, texts), tried, renders=True)
+            if self._speaks_of_a_code(facts, mail):
+                yield {"hint": f"{self.name}: {_ON_COOLDOWN}"}
+
+    def _samples(self) -> Iterator[tuple[str, MailFacts]]:
+        """Yield the samples with the step's code and without, in every language and for every segment."""
+        codes = codes_of(self.step, self.coupons)
+        for locale, segment, code in product(self._locales(), self.known, codes):
+            attributes = cycle(self.known[segment] or next(filter(None, self.known.values()), [{}]))
+            for name, facts in sample_people(self.sequence, coupon=code).items():
+                if facts.locale and locale != self.sequence.language:
+                    continue  # it would be the same mail once more
+                label = name if code == codes[0] else f"{name}, without a code"
+                yield (
+                    label,
+                    replace(
+                        facts,
+                        locale=facts.locale or locale,
+                        segment=segment,
+                        attributes=next(attributes),
+                        sent_at=self.now,
+                    ),
+                )
+
+    def _locales(self) -> tuple[str, ...]:
+        return (self.sequence.language, *self.renderer.locales(self.sequence, self.step))
+
+    def _texts(self, facts: MailFacts) -> Texts:
+        return self.files.choose(self.sequence.name, self.step.key, facts.segment, facts.locale, self.sequence.language)
+
+    def _of_error(self, error: TemplateError, segment: str) -> dict[str, Any]:
+        advice = _advice(error, self.sequence, self.step, segment)
+        if error.template.endswith(": subject"):
+            return self._of_subject(error.fault, advice)
+        return {"template": error.template, "line": error.line, "fault": error.fault, "advice": advice}
+
+    def _of_wrong(self, wrong: Wrong, texts: Texts) -> dict[str, Any]:
+        if wrong.part == SUBJECT and not texts.has_subject:
+            return self._of_subject(wrong.fault, wrong.advice)
+        ending, line = (HTML, None) if wrong.part == HTML else ("txt", 1 if wrong.part == SUBJECT else None)
+        template = f"{texts.where}.{ending}"
+        if wrong.written and (found := locate(self.folders, template, wrong.written)):
+            template, line = found
+        fault = f"the subject {wrong.fault}" if wrong.part == SUBJECT else wrong.fault
+        return {"template": template, "line": line, "fault": fault, "advice": wrong.advice}
+
+    def _of_subject(self, fault: str, advice: str) -> dict[str, Any]:
+        file = f"{self.sequence.name}/sequence.toml"
+        found = locate(self.folders, file, literal(self.step.subject))
+        told = f'the subject of step "{self.step.key}" {fault}' if not fault.startswith("'") else fault
+        return {"template": file, "line": found[1] if found else None, "fault": told, "advice": advice}
+
+    def _tell(self, about: dict[str, Any], tried: dict[str, str], *, renders: bool) -> Iterator[dict[str, Any]]:
+        about["fault"] = " ".join(about["fault"].split())[:_LONGEST]
+        known = (f"{about['template']}, {about['line']}", about["fault"])
+        if known not in self.told:
+            self.told.add(known)
+            yield {"fault": {**tried, **about, "renders": renders, "step": self.name}}
+
+    def _speaks_of_a_code(self, facts: MailFacts, mail: Rendered) -> bool:
+        """Say whether a text without a code is that with one, and a hole in it."""
+        if facts.coupon or not self.step.coupon:
+            return False
+        mark = "SAMPLE-CODE"
+        with_code = self.renderer.render(self.sequence, self.step, replace(facts, coupon=mark)).text
+        return mark in with_code and with_code.replace(mark, "") == mail.text
 
 
-def _samples(
-    sequence: Sequence,
-    step: Step,
-    coupons: Mapping[str, str],
-    locales: Iterable[str],
-    known: Mapping[str, Ordered[Mapping[str, Value]]],
-) -> Iterator[tuple[str, MailFacts]]:
-    """Yield sample carts, or contacts of each segment: with the step's code, and without one where it may be sent so.
-
-    All in each locale. `known` holds by segment attributes that fit it.
-    """
-    codes = [coupons.get(step.coupon, "SAMPLE10") if step.coupon else ""]
-    if step.coupon and step.on_cooldown == "without":
-        codes.append("")
-    people = sample_carts if sequence.trigger == CART_ABANDONED else sample_contacts
-    for segment, code in product(known, codes):
-        attributes = cycle(known[segment] or next(filter(None, known.values()), [{}]))
-        for name, sample in people(coupon=code).items():
-            label = f"{name}, segment {segment}" if segment else name
-            label = label if code == codes[0] else f"{label}, without a code"
-            facts = replace(sample, segment=segment, attributes=next(attributes))
-            yield label, facts
-            yield from ((f"{label}, in {locale}", replace(facts, locale=locale)) for locale in locales)
-
-
-def _speaks_of_a_code(renderer: Renderer, sequence: Sequence, step: Step, facts: MailFacts, mail: Rendered) -> bool:
-    """Say whether a text without a code is that with one, and a hole in it."""
-    if facts.coupon or not step.coupon:
-        return False
-    mark = "SAMPLE-CODE"
-    with_code = renderer.render(sequence, step, replace(facts, coupon=mark)).text
-    return mark in with_code and with_code.replace(mark, "") == mail.text
-
-
-def _missing(mail: Rendered, facts: MailFacts) -> Iterator[str]:
-    """Name what every mail must hold and this one does not."""
-    needed = {
-        "recovery link": facts.recovery_link,
-        "unsubscribe link": facts.unsubscribe_link,
-        "postal address": facts.postal_address,
-    }
-    for part, content in (("HTML", mail.html), ("text", mail.text)):
-        for what, text in needed.items():
-            if text not in content:
-                yield f"the {part} part has no {what}"
-    if not mail.subject:
-        yield "the subject is empty"
-
-
-def sample_carts(*, coupon: str) -> dict[str, MailFacts]:
-    """Return invented carts: the usual one, and those that break careless templates."""
-    mug = Item(name="Blue mug", variant="large", sku="MUG-L", quantity=2, unit_price=Decimal("12.50"))
-    pictured = Item(name="Tea, 250 g", unit_price=Decimal("5.00"), image_url="https://shop.example.com/tea.png")
-    bare = Item(name="A thing without price, picture or variant")
-    long = Item(name="Ünïcode <b>& markup</b> " * 12, unit_price=Decimal(1))
-    return {
-        "usual": _facts("Anna", (mug, pictured), "EUR", "en_GB", coupon),
-        "bare": replace(_facts("", (bare,), UNKNOWN_CURRENCY, "", coupon), shop_url=""),
-        "forty lines": _facts("Bo", (mug,) * 40, "JPY", "ja_JP", coupon),
-        "markup and length": _facts("<script>", (long,), "KWD", "ar_KW", coupon),
-        "total only": _facts("Cleo", (), "USD", "en_US", coupon, amount="49.90"),
-    }
-
-
-def sample_contacts(*, coupon: str) -> dict[str, MailFacts]:
-    """Return invented people without a cart."""
-    carts = sample_carts(coupon=coupon)
-    nothing = Money.of(Decimal(0), UNKNOWN_CURRENCY)
-    found = {
-        name: replace(carts[name], recovery_link="", items=(), currency=UNKNOWN_CURRENCY, total=nothing)
-        for name in ("usual", "bare", "markup and length")
-    }
-    return found | {"usual": replace(found["usual"], business_name="Fern & Kettle")}
-
-
-def _facts(
-    first_name: str, items: tuple[Item, ...], currency: str, locale: str, coupon: str, *, amount: str | None = None
-) -> MailFacts:
-    lines = [Money.of(item.unit_price, currency) * item.quantity for item in items if item.unit_price is not None]
-    return MailFacts(
-        first_name=first_name,
-        items=items,
-        currency=currency,
-        total=Money.of(Decimal(amount), currency) if amount else total(lines, currency),
-        locale=locale,
-        brand="Example Shop",
-        shop_url="https://shop.example.com",
-        logo="https://shop.example.com/logo.png",
-        support="help@shop.example.com",
-        postal_address="Example Shop, 1 Example Street, Exampletown",
-        recovery_link="https://mail.example.com/r/sample-token",
-        unsubscribe_link="https://mail.example.com/u/sample-token",
-        link_valid_until=datetime(2026, 12, 24, tzinfo=UTC),
-        coupon=coupon,
-        sent_at=datetime(2026, 11, 24, tzinfo=UTC),
-    )
+def _advice(error: TemplateError, sequence: MailSequence, step: Step, segment: str) -> str:
+    missing = error.template == f"{sequence.name}/{step.key}.mjml" and "no such template" in error.fault
+    if segment and missing:
+        return f"write {step.key}@{segment}.mjml for the segment, or {step.key}.mjml for all"
+    if "is undefined" in error.fault or "has no attribute" in error.fault:
+        return 'the names there are stand in the README under "Editing the mails"'
+    return ""

@@ -50,6 +50,8 @@ _CARD, _DARK_CARD = "#ffffff", "#1e252f"
 COSTLY_TRIES = 3
 """One odd cart must not hold back the others' mails, nor a template at fault take its time of each of them."""
 
+_COSTLY = {MemoryError: "needs more memory than there is", RecursionError: "includes itself, or goes round otherwise"}
+
 
 class Renderer:
     """Renders steps from template folders, the first of which wins."""
@@ -194,6 +196,9 @@ class Renderer:
             template_, line = self._place(error)
             if isinstance(error, CostlyTemplateError):
                 raise CostlyTemplateError(error.fault, template=template_ or where, line=line) from None
+            for kind, costly in _COSTLY.items():
+                if isinstance(error, kind):
+                    raise CostlyTemplateError(costly, template=template_ or where, line=line) from None
             fault = str(error) if isinstance(error, JinjaError) else f"{type(error).__name__}: {error}"
             raise TemplateError(fault, template=template_ or where, line=line) from None
 
