@@ -22,6 +22,7 @@ from cartctl.cli import (
     inbox,
     messages,
     notion,
+    previewing,
     purging,
     pushing,
     reporting,
@@ -31,6 +32,7 @@ from cartctl.cli import (
     setup,
     status,
     suppressing,
+    templates,
     tiktok,
 )
 from cartctl.cli.options import LogFormat, Verbose
@@ -88,9 +90,12 @@ app.add_typer(reporting.app, name="report")
 app.command("serve")(serve.serve)
 app.add_typer(sequences.app, name="sequences")
 app.add_typer(segments.app, name="segments")
+app.command("preview")(previewing.preview)
+app.command("send-test")(previewing.send_test)
 app.add_typer(contacts.app, name="contact")
 app.add_typer(suppressing.app, name="suppress")
 app.add_typer(pushing.app, name="templates")
+pushing.app.command("eject")(templates.eject)
 app.add_typer(notion.app, name="notion")
 app.command("purge")(purging.purge)
 app.add_typer(database.app, name="db")

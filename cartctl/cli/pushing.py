@@ -14,11 +14,6 @@ from cartctl.suggest import did_you_mean
 app = typer.Typer(help="The templates of mails.", no_args_is_help=True)
 
 
-@app.callback()
-def _group() -> None:
-    """Keep `push` a command of its own, though it is the only one."""
-
-
 @app.command()
 def push(
     ctx: typer.Context,

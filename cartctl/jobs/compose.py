@@ -15,7 +15,7 @@ from cartctl.domain.sequences import Step
 from cartctl.errors import TemplateError
 from cartctl.jobs import coupon_codes
 from cartctl.jobs.rules import Rules
-from cartctl.mail.facts import MailFacts
+from cartctl.mail.facts import MailFacts, Rendered
 from cartctl.mail.message import OutgoingMessage
 from cartctl.store import carts
 from cartctl.store.contacts import known_attributes
@@ -137,19 +137,44 @@ class Composer:
             attributes=fitted.values,
         )
         rendered = self._renderer.render(sequence, step, facts)
-        return OutgoingMessage(
-            id=message_id,
-            sequence=sequence.name,
-            step=step.key,
-            sender=self._sender.sender,
-            reply_to=self._sender.reply_to,
+        return mail_of(
+            rendered,
+            facts,
+            self._sender,
+            message_id,
+            (sequence.name, step.key),
             to=row.email_normalised,
-            subject=f"[Test] {rendered.subject}" if row.is_test else rendered.subject,
-            html=rendered.html,
-            text=rendered.text,
-            headers=unsubscribe_headers(unsubscribe),
-            date=now,
+            is_test=row.is_test,
+            now=now,
         )
+
+
+def mail_of(
+    rendered: Rendered,
+    facts: MailFacts,
+    sender: Sender,
+    message_id: int,
+    names: tuple[str, str],
+    *,
+    to: str,
+    is_test: bool,
+    now: datetime,
+) -> OutgoingMessage:
+    """Put a rendered step into an envelope. `names`: of its sequence and step; `message_id` 0: it is no message."""
+    sequence, step = names
+    return OutgoingMessage(
+        id=message_id,
+        sequence=sequence,
+        step=step,
+        sender=sender.sender,
+        reply_to=sender.reply_to,
+        to=to,
+        subject=f"[Test] {rendered.subject}" if is_test else rendered.subject,
+        html=rendered.html,
+        text=rendered.text,
+        headers=unsubscribe_headers(facts.unsubscribe_link),
+        date=now,
+    )
 
 
 def unsubscribe_headers(link: str) -> Mapping[str, str]:
