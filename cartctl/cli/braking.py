@@ -51,7 +51,7 @@ def cancel(
     at: At = None,
     as_json: AsJson = False,
 ) -> None:
-    """Stop the mails about one cart, or about all carts that a shopper has left by now."""
+    """Stop the mails about one cart, or to one person: about all carts left by now, and of sequences for contacts."""
     state = state_of(ctx)
     moment = read_at(at)
     rules = wiring.rules(state.loaded)
@@ -60,7 +60,12 @@ def cancel(
         names = [subject] if subject else list(rules.sequences)
         result = cancel_job.cancel(database, name, names, now=clock(moment)())
     if as_json:
-        print_json({"carts": result.carts, "messages": result.messages})
+        print_json({"carts": result.carts, "sequences": result.sequences, "messages": result.messages})
+    elif result.sequences:
+        about = f" about {result.carts} carts, and" if result.carts else ""
+        typer.echo(
+            f"no more mail{about} of {result.sequences} sequences; {result.messages} scheduled messages were called off"
+        )
     elif result.carts:
         typer.echo(f"no more mail about {result.carts} carts; {result.messages} scheduled messages were called off")
     else:

@@ -16,7 +16,7 @@ from cartctl.cli.options import AsJson, At, LogFormat, Verbose, state_of
 from cartctl.cli.session import State, clock, complain, print_json, read_at
 from cartctl.errors import UsageError
 from cartctl.importers.format import Kind
-from cartctl.jobs import import_coupons, import_events, import_suppressions
+from cartctl.jobs import import_contacts, import_coupons, import_events, import_suppressions
 from cartctl.jobs import inbox as job
 from cartctl.jobs.importing import ImportResult, Options, import_file
 from cartctl.jobs.inbox import Handled, Importer, Waiting
@@ -89,6 +89,10 @@ def _importers(
     def suppressions(path: Path, folder: Path, name: str) -> ImportResult:
         return import_suppressions.run(database, path, options=beside(lists, folder, name), now=now())
 
+    def people(path: Path, folder: Path, name: str) -> ImportResult:
+        beside_it = beside(lists, folder, name)
+        return import_contacts.run(database, path, options=beside_it, rules=rules, now=now())
+
     def codes(path: Path, folder: Path, name: str) -> ImportResult:
         return import_coupons.run(
             database,
@@ -107,6 +111,7 @@ def _importers(
         "events": events,
         "suppressions": suppressions,
         "coupons": codes,
+        "contacts": people,
     }
 
 

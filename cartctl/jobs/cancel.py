@@ -1,4 +1,4 @@
-"""Stopping the mails about one cart, or to one shopper about the carts there are now. For good: no step follows."""
+"""Stopping the mails about one cart, or to one person, of whatever they are in now. For good: no step follows."""
 
 from collections.abc import Collection
 from dataclasses import dataclass
@@ -15,10 +15,14 @@ _OPEN = (CartStatus.ACTIVE, CartStatus.ABANDONED)
 
 @dataclass(frozen=True, slots=True)
 class Cancelled:
-    """`carts` that will not be written about any more, and how many scheduled `messages` were called off."""
+    """`carts` that will not be written about any more, and how many scheduled `messages` were called off.
+
+    `sequences`: in so many the person was without a cart.
+    """
 
     carts: int
     messages: int
+    sequences: int = 0
 
 
 def cancel(database: Database, name: str, sequences: Collection[str], *, now: datetime) -> Cancelled:
@@ -57,4 +61,7 @@ def cancel(database: Database, name: str, sequences: Collection[str], *, now: da
                 ],
             )
             stopped |= {one.cart_id for one in running} | {row.id for row in fresh}
-    return Cancelled(len(stopped), called_off)
+        theirs = enrollments.live_without_cart(connection, found.contact_ids) if found.is_person else []
+        theirs = [one for one in theirs if one.sequence in sequences]
+        called_off += enrollments.stop(connection, [one.id for one in theirs], reason=REASON, at=now)
+    return Cancelled(len(stopped), called_off, len(theirs))

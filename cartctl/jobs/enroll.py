@@ -81,9 +81,7 @@ def enrolling(
     if name not in mine:
         why = "is about carts" if name in rules.sequences else f"is unknown{did_you_mean(name, mine)}"
         why += f': contacts are enrolled in those with trigger = "{ENROLLED}"'
-        raise UnknownSequenceError(
-            f'sequence "{name}" {why}: contacts are enrolled in those with trigger = "{ENROLLED}"'
-        )
+        raise UnknownSequenceError(f'sequence "{name}" {why}')
     sequence, sent = mine[name], sent or {}
     order = [step.key for step in sequence.steps]
     for what, key in [*(("--sent", key) for key in sent), *((("--start-at", start_at),) if start_at else ())]:

@@ -31,7 +31,7 @@ from cartctl.errors import (
     UnwritableFileError,
     UsageError,
 )
-from cartctl.importers import coupons, registry, resend_events, sendgrid_events, suppressions
+from cartctl.importers import contacts, coupons, registry, resend_events, sendgrid_events, suppressions
 from cartctl.importers.csvfile import CsvFile, open_binary
 from cartctl.importers.source import open_source
 from cartctl.jobs.importing import ImportResult
@@ -39,7 +39,7 @@ from cartctl.jobs.importing import ImportResult
 QUIET = timedelta(minutes=1)
 """A file that was changed within this time may not be complete yet."""
 DONE, FAILED, WORK = "done", "failed", ".inbox"
-KINDS = ("suppressions", "orders", "tiktok", "carts", "events", "coupons")
+KINDS = ("suppressions", "contacts", "orders", "tiktok", "carts", "events", "coupons")
 """In the order in which they are imported: what keeps mails from going out comes first."""
 _UNFINISHED = (".part", ".filepart", ".tmp")
 _NAME_BYTES = 231
@@ -177,12 +177,14 @@ def kind_of(path: Path) -> str:
                     return kind
         elif resend_events.recognise(source.sample) or sendgrid_events.recognise(source.sample):
             return "events"
+        if contacts.FILE_NAMES.match(path.name):
+            return "contacts"
         for format_ in registry.formats():
             if registry.fits(format_, source):
                 return format_.kind
     raise InputFileError(
         f"{path}: no export that cartctl knows: `cartctl import formats` lists them. Other lists of addresses or codes "
-        "are known by their names: suppressions*.csv, coupons-NAME.csv"
+        "are known by their names: suppressions*.csv, coupons-NAME.csv, contacts*"
     )
 
 

@@ -21,6 +21,8 @@ class Found:
 
     carts: tuple[Row[Any], ...] = ()
     contact_ids: tuple[int, ...] = ()
+    is_person: bool = False
+    """Whether an address was asked for."""
 
     def __bool__(self) -> bool:
         return bool(self.carts or self.contact_ids)
@@ -35,7 +37,8 @@ def find(connection: Connection, name: str) -> Found:
     contact = connection.execute(select(contacts.c.id).where(contacts.c.email_normalised == email)).scalar()
     if contact is None:
         return Found()
-    return Found(tuple(connection.execute(_carts().where(carts.c.contact_id == contact)).all()), (contact,))
+    their_carts = connection.execute(_carts().where(carts.c.contact_id == contact)).all()
+    return Found(tuple(their_carts), (contact,), is_person=True)
 
 
 def unknown(connection: Connection, name: str, *, store: str | None = None, what: str = "") -> str:

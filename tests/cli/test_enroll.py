@@ -137,7 +137,7 @@ def test_one_address_is_enrolled_by_what_is_known_of_it(any_shop: Shop) -> None:
     [
         (
             ("cart-recovery", ANNA),
-            'sequence "cart-recovery" is about carts',
+            'sequence "cart-recovery" is about carts: contacts are enrolled in those with trigger = "enrolled"\n',
         ),
         (("checkup", ANNA), 'sequence "checkup" is unknown (did you mean "check-up"?)'),
         (("check-up", ANNA, "--start-at", "fokus"), '--start-at: check-up has no step "fokus" (did you mean "focus"?)'),

@@ -57,6 +57,7 @@ def test_every_kind_of_file_finds_its_way(shop: Shop, cli: Cli, inbox: Path) -> 
     drop_text(inbox / "c.json", json.dumps([BOUNCE]))
     drop_text(inbox / "unsubscribes.csv", "email\ncleo@example.com\n")
     drop_text(inbox / "coupons-recovery10-2026.csv", "code\nCODE1\n")
+    drop_text(inbox / "contacts-2026.csv", "email,score\nanna@example.com,7\n")
     drop_text(inbox / "d.csv", "coupon,code\nrecovery10,CODE2\n")
     drop_text(inbox / "e.csv", "status,reason,email,created\n5.1.1,unknown,dora@example.com,1772445600\n")
     outcome = cli("import", "inbox", inbox, "--json")
@@ -66,6 +67,7 @@ def test_every_kind_of_file_finds_its_way(shop: Shop, cli: Cli, inbox: Path) -> 
         "c.json": ("events", "done"),
         "unsubscribes.csv": ("suppressions", "done"),
         "coupons-recovery10-2026.csv": ("coupons", "done"),
+        "contacts-2026.csv": ("contacts", "done"),
         "d.csv": ("coupons", "done"),
         "e.csv": ("suppressions", "done"),
     }

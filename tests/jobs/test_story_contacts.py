@@ -3,7 +3,7 @@
 from itertools import pairwise
 
 from cartctl.domain.times import parse_duration
-from tests.nurture import ANNA, BO, CLEO, people, person, set_up
+from tests.nurture import ANNA, BO, CLEO, SEQUENCE, people, person, set_up
 from tests.shop import Shop, cart, iso, live, order
 
 FOUR_DAYS = ("0m", "5m", "24h", "48h", "48h5m", "72h", "96h", "96h5m", "168h")
@@ -53,13 +53,7 @@ def test_a_second_sign_up_is_told_of_and_changes_nothing(any_shop: Shop) -> None
 def test_an_unsubscription_a_booking_and_an_order_end_it(any_shop: Shop) -> None:
     shop = any_shop
     stops = 'stop_when = ["unsubscribed", "booked", "purchased"]'
-    set_up(shop, settings="")
-    sequence = (
-        (shop.folder / "templates/check-up/sequence.toml")
-        .read_text()
-        .replace('stop_when = ["unsubscribed", "booked"]', stops)
-    )
-    set_up(shop, sequence)
+    set_up(shop, SEQUENCE.replace('stop_when = ["unsubscribed", "booked"]', stops))
     enroll(shop, person(), person(BO), person(CLEO), person("dan@example.com"), person("eve@example.com"))
     shop.run("0m")
     shop.cli("suppress", "add", ANNA, "--at", iso("1h"))
@@ -156,3 +150,59 @@ def test_another_answer_means_another_segment(any_shop: Shop) -> None:
     shop.cli("contact", "set", ANNA, "red=0", "--at", iso("1h"))
     shop.run("48h")
     assert texts(shop, ANNA)[1] == "Begin with the orange ones"
+
+
+def test_a_person_is_cancelled_out_of_what_they_are_in(shop: Shop) -> None:
+    set_up(shop)
+    enroll(shop, person(), person(BO))
+    shop.run("0m")
+    told = shop.cli("cancel", ANNA, "--json", "--at", iso("1h")).json
+    assert told == {"carts": 0, "sequences": 1, "messages": 1}
+    live(shop, *FOUR_DAYS[2:])
+    assert [step for to, step, _ in shop.sent if to == ANNA] == ["result"]
+    assert len([to for to, _, _ in shop.sent if to == BO]) == 3
+
+
+def test_explain_tells_the_story_of_a_contact(any_shop: Shop) -> None:
+    shop = any_shop
+    set_up(shop)
+    enroll(shop, person(), when="40h", options=("--sent", "result=2026-03-02T10:00:00Z"))
+    shop.run("40h")
+    shop.run("48h")
+    told = shop.cli("explain", ANNA, "--at", iso("49h")).out
+    for line in (
+        "enrolled in check-up, segment critical",
+        "check-up/result: was sent elsewhere before",
+        "check-up/focus: to be sent",
+        "    due: 2026-03-04 10:00 UTC, 2d after the enrollment at the earliest -> passed",
+        "next:\n  2026-03-06 10:00 UTC  check-up/closing to a…@example.com, for main",
+    ):
+        assert line in told
+    assert "cart" not in told.partition("next:")[0]
+
+
+def test_plan_and_simulate_know_contacts(any_shop: Shop) -> None:
+    shop = any_shop
+    set_up(shop)
+    enroll(shop, person(), person(BO), options=("--start-at", "focus"))
+    coming = shop.cli("plan", "--at", iso("1m"), "--until", "7d", "--json")
+    assert [one["step"] for one in coming.json["coming"]] == ["focus", "focus", "closing", "closing"]
+    replayed = shop.cli("simulate", "--from", iso("-1h"), "--to", iso("100h"), "--json").json
+    assert [row["step"] for row in replayed["timeline"]] == ["focus", "focus", "closing", "closing"]
+
+
+def test_late_orders_hold_what_stops_on_a_purchase_and_nothing_else(any_shop: Shop) -> None:
+    shop = any_shop
+    bought = SEQUENCE.replace('stop_when = ["unsubscribed", "booked"]', 'stop_when = ["unsubscribed", "purchased"]')
+    settings = '[safety]\norders_max_age = "24h"\n'
+    set_up(shop, settings=settings)
+    set_up(shop, bought, settings=settings, name="buyers")
+    shop.orders(order(email="dan@example.com", placed="0m"), when="5m")
+    enroll(shop, person(), when="30h")
+    shop.cli("enroll", "buyers", people(shop, person(BO), name="buyers.csv"), "--at", iso("30h"))
+    held = shop.cli("run-due", "--at", iso("30h"), ok=False)
+    assert held.exit_code == 1
+    assert [to for to, _, _ in shop.sent] == [ANNA]
+    shop.orders(order("o-2", email="dan@example.com", placed="30h"), when="31h")
+    shop.run("31h")
+    assert [to for to, _, _ in shop.sent] == [ANNA, BO]
