@@ -1,8 +1,18 @@
 """A small sequence for contacts, and the contacts: three mails in four days to people who answered eight questions."""
 
+import tomllib
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
-from tests.shop import Shop, write_csv
+from cartctl.domain.sequences import parse_sequence
+from cartctl.importers.contacts import ContactLine
+from cartctl.jobs import enroll
+from cartctl.mail.render import Renderer
+from cartctl.resources import shipped_templates
+from cartctl.store.database import EngineDatabase
+from tests.jobs.engine import RULES, Engine
+from tests.shop import Shop, at, write_csv
 
 HEAD = """
 trigger = "enrolled"
@@ -61,15 +71,46 @@ TEXTS = {
 ANNA, BO, CLEO = "anna@example.com", "bo@example.com", "cleo@example.com"
 
 
-def set_up(shop: Shop, text: str = SEQUENCE, *, settings: str = "", name: str = "check-up") -> None:
+PLAIN = dict.fromkeys(TEXTS, "Dear {{ first_name }}. {{ unsubscribe_link }}")
+"""Of a sequence that asks for nothing."""
+
+
+def set_up(
+    shop: Shop,
+    text: str = SEQUENCE,
+    *,
+    settings: str = "",
+    name: str = "check-up",
+    texts: Mapping[str, str] = TEXTS,
+) -> None:
     """Put the sequence into the shop's own templates folder."""
-    folder = shop.folder / "templates" / name
+    _write(shop.folder / "templates" / name, text, texts)
+    shop.configure(f'templates = "templates"\n{settings}')
+
+
+def engine_of(database: EngineDatabase, folder: Path, text: str) -> Engine:
+    """An engine that knows the sequence beside the shipped ones."""
+    _write(folder / "templates" / "check-up", text, PLAIN)
+    engine = Engine(database, folder)
+    engine.renderer = Renderer([folder / "templates", shipped_templates()])
+    check_up = parse_sequence("check-up", tomllib.loads(text), where="sequence.toml")
+    engine.rules = replace(RULES, sequences={**RULES.sequences, "check-up": check_up})
+    return engine
+
+
+def sign_up(engine: Engine, *emails: str, when: str = "30m") -> None:
+    how = enroll.enrolling(engine.rules, "check-up", store="main", now=at(when))
+    with engine.database.write(carts="change") as connection:
+        lines = [ContactLine(row=row, email=email) for row, email in enumerate(emails, start=1)]
+        enroll.enroll(connection, lines, how, source="test", now=at(when))
+
+
+def _write(folder: Path, text: str, texts: Mapping[str, str]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "sequence.toml").write_text(text, encoding="utf-8")
-    for step, words in TEXTS.items():
+    for step, words in texts.items():
         (folder / f"{step}.mjml").write_text(MJML.format(words), encoding="utf-8")
         (folder / f"{step}.txt").write_text(words, encoding="utf-8")
-    shop.configure(f'templates = "templates"\n{settings}')
 
 
 def person(email: str = ANNA, **columns: str) -> dict[str, str]:

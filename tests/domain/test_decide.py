@@ -55,6 +55,8 @@ def test_a_message_that_nothing_forbids_is_sent() -> None:
         ({"suppressed": True}, "suppressed"),
         ({"consent": Consent.REFUSED}, "consent-refused"),
         ({"cart_status": CartStatus.ACTIVE, "counts_from": None}, "reactivated"),
+        ({"cart_status": None, "bought": True}, "purchased"),
+        ({"cart_status": None, "booked": True}, "booked"),
         ({"cart_status": CartStatus.EXPIRED}, "expired"),
         ({"cart_status": CartStatus.RECOVERED, "suppressed": True, "step": None}, "purchased"),
     ],

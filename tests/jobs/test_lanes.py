@@ -1,6 +1,5 @@
 """Two transports in one run: each carries its own sequences, and the trouble of one is not the other's."""
 
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -8,45 +7,25 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from cartctl.domain.sequences import parse_sequence
 from cartctl.errors import ConfigurationError
-from cartctl.importers.contacts import ContactLine
-from cartctl.jobs import enroll
 from cartctl.jobs.sending import Equipment
 from cartctl.mail.message import Accepted, Answer, Misconfigured, OutgoingMessage, Unavailable, Unknown
-from cartctl.mail.render import Renderer
-from cartctl.resources import shipped_templates
 from cartctl.store.database import Database, EngineDatabase
 from cartctl.store.tables import messages
-from tests.jobs.engine import RULES, Engine, Provider
-from tests.nurture import HEAD, MJML, STEPS, TEXTS
-from tests.shop import Shop, at, cart
+from tests.jobs.engine import Engine, Provider
+from tests.nurture import HEAD, PLAIN, STEPS, engine_of, people, person, set_up, sign_up
+from tests.shop import Shop, cart
 
 SEQUENCE = HEAD + 'transport = "resend"\n' + STEPS.replace("{{ score }} of 100", "your result")
-STARS = dict.fromkeys(TEXTS, "Dear {{ first_name }}. {{ unsubscribe_link }}")
 
 
 @pytest.fixture
 def engine(db: EngineDatabase, tmp_path: Path) -> Engine:
     """Carts by SendGrid, the check-up by Resend."""
-    folder = tmp_path / "templates" / "check-up"
-    folder.mkdir(parents=True)
-    for step, words in STARS.items():
-        (folder / f"{step}.mjml").write_text(MJML.format(words), encoding="utf-8")
-        (folder / f"{step}.txt").write_text(words, encoding="utf-8")
-    engine = Engine(db, tmp_path)
-    engine.renderer = Renderer([tmp_path / "templates", shipped_templates()])
-    check_up = parse_sequence("check-up", tomllib.loads(SEQUENCE), where="sequence.toml")
-    engine.rules = replace(RULES, transport="sendgrid", sequences={**RULES.sequences, "check-up": check_up})
+    engine = engine_of(db, tmp_path, SEQUENCE)
+    engine.rules = replace(engine.rules, transport="sendgrid")
     engine.providers = {"resend": Provider(name="resend")}
     return engine
-
-
-def sign_up(engine: Engine, *emails: str, when: str = "30m") -> None:
-    how = enroll.enrolling(engine.rules, "check-up", store="main", now=at(when))
-    with engine.database.write(carts="change") as connection:
-        lines = [ContactLine(row=row, email=email) for row, email in enumerate(emails, start=1)]
-        enroll.enroll(connection, lines, how, source="test", now=at(when))
 
 
 def given(engine: Engine) -> Mapping[str, list[tuple[str, str]]]:
@@ -138,12 +117,7 @@ def test_whether_a_message_is_asked_for_again_hangs_on_its_own_transport(engine:
 
 
 def test_doctor_and_run_due_look_at_both(shop: Shop) -> None:
-    from tests.nurture import people, person, set_up
-
-    set_up(shop, HEAD + 'transport = "resend"\n' + STEPS.replace("{{ score }} of 100", "your result"))
-    for step, words in STARS.items():
-        (shop.folder / f"templates/check-up/{step}.mjml").write_text(MJML.format(words), encoding="utf-8")
-        (shop.folder / f"templates/check-up/{step}.txt").write_text(words, encoding="utf-8")
+    set_up(shop, SEQUENCE, texts=PLAIN)
     told = shop.cli("doctor", "--json", ok=False).json
     lines = [(line["level"], line["text"]) for line in told["checks"] if line["check"] == "transport"]
     assert [level for level, _ in lines] == ["ok", "fail"]
