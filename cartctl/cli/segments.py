@@ -22,7 +22,7 @@ def _group() -> None:
 
 @app.command()
 def explain(ctx: typer.Context, email: Email, as_json: AsJson = False) -> None:
-    """Show each rule of each sequence with segments: what it looked at, and its outcome for this contact."""
+    """Show by which rules a contact is in their segments: what each looked at, and its outcome."""
     from cartctl.jobs import segments
 
     state = state_of(ctx)

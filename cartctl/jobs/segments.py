@@ -97,7 +97,7 @@ def again(connection: Connection, contact_ids: Sequence[int], rules: Rules, *, n
 
 
 def explain(connection: Connection, contact: Row[Any], rules: Rules) -> list[Explained]:
-    """Work out each segmented sequence for one contact."""
+    """Work out the segmented sequences that a contact is in; for who is in none, all there are."""
     given = contacts.known_attributes(contact)
     found: list[Explained] = []
     for sequence in rules.sequences.values():
@@ -107,4 +107,4 @@ def explain(connection: Connection, contact: Row[Any], rules: Rules) -> list[Exp
         theirs = enrollments.of_contacts(connection, sequence.name, [contact.id]).get(contact.id, [])
         stored = theirs[-1].segment if theirs else None
         found.append(Explained(sequence.name, stored, faults, () if faults else tuple(ask(sequence, values))))
-    return found
+    return [one for one in found if one.stored is not None] or found

@@ -206,3 +206,10 @@ def test_late_orders_hold_what_stops_on_a_purchase_and_nothing_else(any_shop: Sh
     shop.orders(order("o-2", email="dan@example.com", placed="30h"), when="31h")
     shop.run("31h")
     assert [to for to, _, _ in shop.sent] == [ANNA, BO]
+
+
+def test_quiet_hours_are_those_of_the_contacts_zone(shop: Shop) -> None:
+    set_up(shop, settings='[sending]\nquiet_hours = "20:00-08:00"\n')
+    enroll(shop, person(timezone="Asia/Tokyo"), person(BO), when="1h")  # 20:00 in Tokyo, 11:00 UTC
+    live(shop, "1h", "12h", "13h")
+    assert shop.sent == [(BO, "result", "1:00"), (ANNA, "result", "13:00")]
