@@ -58,7 +58,7 @@ ONLY_IN = {
     "typer": {"cli/"},
     "fastapi": {"cli/serve.py", "web/"},
     "starlette": {"web/"},
-    "uvicorn": {"cli/serve.py"},
+    "uvicorn": {"cli/serve.py", "web/connections.py"},
     "sqlalchemy": {"store/", "jobs/", "web/"},
     "msgspec": {
         "config.py",

@@ -19,8 +19,6 @@ KEEP_ALIVE_SECONDS = 5
 STOP_SECONDS = 20
 """How long requests under way may take once the server is told to stop."""
 BACKLOG = 2048
-CONCURRENCY = 1000
-"""Connections and requests of one process; more are answered with 503 at once."""
 
 
 def serve(
@@ -37,6 +35,7 @@ def serve(
     import uvicorn
 
     from cartctl.web import create_app
+    from cartctl.web.connections import Connection
 
     create_app(state.loaded)
     listening = _listen(host, port)
@@ -56,7 +55,7 @@ def serve(
         proxy_headers=False,  # the application itself looks at web.trusted_proxies
         server_header=False,
         ws="none",
-        limit_concurrency=CONCURRENCY,
+        http=Connection,
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=STOP_SECONDS,
     )

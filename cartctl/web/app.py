@@ -20,7 +20,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from cartctl import __version__, config, wiring
 from cartctl.config import Loaded
-from cartctl.errors import DatabaseError
 from cartctl.jobs.rules import Clock
 from cartctl.web import analytics, health, posts, recover, unsubscribe
 from cartctl.web.limits import BODY_BYTES, WEBHOOK_BYTES, Allowance, Clients, Monotonic, SlowBody, allowance_key
@@ -79,9 +78,7 @@ def create_app(
     )
     app.add_middleware(
         Guard,
-        refuse=lambda error: _page(
-            lambda request: pages.unavailable(request, status=503 if isinstance(error, DatabaseError) else 500)
-        ),
+        refuse=lambda status: _page(lambda request: pages.unavailable(request, status=status)),
         tls=settings.base_url.startswith("https://"),
     )
     return app

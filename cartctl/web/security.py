@@ -1,14 +1,16 @@
 """What every answer bears: headers that keep tokens and pages to themselves. And no fault shows its inside."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cartctl.errors import DatabaseError
 
 log = logging.getLogger("cartctl.web")
 NOTHING = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 """The policy of answers that are no page."""
-HEADERS: Mapping[str, str] = {
+HEADERS: dict[str, str] = {
     "Content-Security-Policy": NOTHING,
     "Referrer-Policy": "no-referrer",  # the token is in the address
     "X-Robots-Tag": "noindex, nofollow",
@@ -19,6 +21,8 @@ HEADERS: Mapping[str, str] = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
 }
+SURPLUS = "cartctl-surplus"
+"""Marks, in a scope's state, a request for which there is no room."""
 _HSTS = "max-age=31536000"
 
 
@@ -28,9 +32,9 @@ class Guard:
     A traceback goes to the log without what the exception says: that may be an address or a token.
     """
 
-    def __init__(self, app: ASGIApp, refuse: Callable[[Exception], ASGIApp], *, tls: bool) -> None:
-        """`refuse` makes the answer to a request that failed so."""
-        headers = dict(HEADERS) | ({"Strict-Transport-Security": _HSTS} if tls else {})
+    def __init__(self, app: ASGIApp, refuse: Callable[[int], ASGIApp], *, tls: bool) -> None:
+        """`refuse` makes the answer of this status: 500, or 503 where the database or the room is not there."""
+        headers = HEADERS | ({"Strict-Transport-Security": _HSTS} if tls else {})
         self._app, self._refuse = app, refuse
         self._headers = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
 
@@ -50,11 +54,13 @@ class Guard:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_guarded)
+            app = self._refuse(503) if SURPLUS in scope.get("state", ()) else self._app
+            await app(scope, receive, send_guarded)
         except Exception as error:  # noqa: BLE001 - the last place before the open internet
             log.error("%s at %s", type(error).__name__, _place(error))  # noqa: TRY400 - see the class
             if not started:
-                await self._refuse(error)(scope, receive, send_guarded)
+                status = 503 if isinstance(error, DatabaseError) else 500
+                await self._refuse(status)(scope, receive, send_guarded)
 
 
 def _place(error: BaseException) -> str:

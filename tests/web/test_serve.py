@@ -74,6 +74,9 @@ def test_it_serves_until_it_is_told_to_stop_and_tells_no_token(shop: Shop, optio
         expired = status(f"{address}{link[0]}")
         assert expired == 410, "the mail is of March"
         assert status(f"{address}/r/altered") == 404
+        with socket.create_connection(("127.0.0.1", int(address.rpartition(":")[2]))) as connection:
+            connection.sendall(b"nonsense\r\n\r\n")
+            assert b"referrer-policy: no-referrer" in connection.recv(10_000), "it is our own connections that answer"
         process.send_signal(signal.SIGTERM)
         out, err = process.communicate(timeout=DEADLINE)
     assert process.returncode == 0, err
