@@ -18,6 +18,8 @@ MAX_STORE_NAME = 60
 SHORTEST_RETENTION = timedelta(days=30)
 """Until then a cart that is touched again is the same cart."""
 MIN_KEY = 20
+SHOPIFY_PICTURES = "cdn.shopify.com"
+"""Where every shop at Shopify has its pictures."""
 
 
 class Abandonment(Section, frozen=True):
@@ -178,6 +180,7 @@ class WebSettings(Section, frozen=True):
 
 class Store(Section, frozen=True):
     hosts: tuple[str, ...] = ()
+    image_hosts: tuple[str, ...] | None = None
     currency: Currency | None = None
     timezone: ZoneName | None = None
     country: Country | None = None
@@ -193,6 +196,15 @@ class Store(Section, frozen=True):
     postal_address: str | None = None
     support: str | None = None
     locale: str | None = None
+
+    @property
+    def picture_hosts(self) -> tuple[str, ...]:
+        """Where pictures may come from: the shop's own hosts, and those of its pictures alone."""
+        if self.image_hosts is not None:
+            return self.hosts + self.image_hosts
+        at_shopify = any(host.lower().rstrip(".").endswith(".myshopify.com") for host in self.hosts)
+        is_shopifys = self.discount == "shopify" or bool(self.shopify_secret) or at_shopify
+        return (*self.hosts, SHOPIFY_PICTURES) if is_shopifys else self.hosts
 
 
 class Settings(Section, frozen=True):
@@ -324,18 +336,18 @@ def _wrong_keys(settings: Settings) -> typing.Iterator[tuple[str, str]]:
 
 
 def _wrong_in_store(store: Store) -> typing.Iterator[tuple[str, str]]:
-    hosts = []
-    for text in store.hosts:
-        if complaint := _refused(Host.parse, text):
-            yield "hosts", complaint
-        else:
-            hosts.append(Host.parse(text))
+    for key, texts in (("hosts", store.hosts), ("image_hosts", store.image_hosts or ())):
+        for text in texts:
+            if complaint := _refused(Host.parse, text):
+                yield key, complaint
+                return
+    hosts = [Host.parse(text) for text in store.picture_hosts]
     if store.discount is not None and not re.fullmatch(r"[A-Za-z0-9_.-]{1,40}", store.discount):
         yield "discount", f'"{store.discount}" is neither "shopify", "woocommerce" nor a name of a URL parameter'
     if store.colour is not None and not re.fullmatch("#[0-9A-Fa-f]{6}", store.colour):
         yield "colour", f'"{store.colour}" is no colour (#1f4fd8 is)'
     if store.logo is not None and destination(store.logo, hosts) is None:
-        yield "logo", f'"{store.logo}" is no https address on one of the hosts of the store'
+        yield "logo", f'"{store.logo}" is no https address on one of the hosts or image_hosts of the store'
     if store.support is not None and not re.fullmatch(
         r"https://[^\s/]+\S*|[^\s@:/]+@[^\s@:/]+\.[^\s@:/]+", store.support
     ):

@@ -133,6 +133,7 @@ def store_facts(settings: Settings, name: str | None) -> StoreFacts:
         url=store.url or (hosts[0].origins[-1] if hosts else ""),
         zone=zone_named(store.timezone or settings.timezone),
         hosts=hosts,
+        picture_hosts=tuple(Host.parse(text) for text in store.picture_hosts),
         discount_parameter=DISCOUNT_PARAMETERS.get(store.discount or "", store.discount or ""),
         logo=store.logo or "",
         colour=store.colour or "",

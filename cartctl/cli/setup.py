@@ -168,8 +168,9 @@ transport = "outbox"
 
 # [stores.main]                              # one table a shop
 # hosts = ["shop.example.com"]               # recovery links lead to these and nowhere else
+# image_hosts = ["cdn.shopify.com"]          # where its pictures lie; at Shopify this is the default
 # discount = "shopify"                       # or "woocommerce", or a parameter's name: how a link carries the code
-# logo = "https://shop.example.com/logo.png" # for mails and pages; on one of the hosts
+# logo = "https://shop.example.com/logo.png" # for mails and pages; on one of these hosts
 # colour = "#1f4fd8"                         # of their buttons and links
 # support = "help@shop.example.com"          # whom shoppers may ask; or an https address
 # postal_address = "Other Shop, 2 Example Street, Exampletown"   # where it is not that above

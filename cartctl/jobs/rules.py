@@ -24,6 +24,8 @@ class StoreFacts:
     zone: tzinfo
     hosts: tuple[Host, ...] = ()
     """Where a recovery link may lead."""
+    picture_hosts: tuple[Host, ...] = ()
+    """Where a page's pictures may come from; `hosts` are among them."""
     discount_parameter: str = ""
     """What the shop calls the code in a cart's address; "": it cannot be told one."""
     logo: str = ""

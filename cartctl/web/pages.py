@@ -1,7 +1,7 @@
 """The pages: templates/pages/*.html filled in, in the cart's language and the store's colours.
 
 No page names the shopper; only the unsubscribe page shows an address, masked. Nothing is loaded from elsewhere but
-pictures from the store's own hosts, and the policy in the header holds the browser to that.
+pictures from the store's own hosts and `image_hosts`, and the policy in the header holds the browser to that.
 """
 
 import base64
@@ -63,7 +63,7 @@ class Pages:
         locale = content.locale or store.locale
         cart = shown_cart(content.items, content.currency, content.total, locale)
         for item in cart["items"]:
-            item["image_url"] = destination(item["image_url"], store.hosts) or ""
+            item["image_url"] = destination(item["image_url"], store.picture_hosts) or ""
             item["product_url"] = destination(item["product_url"], store.hosts) or ""
         values = cart | {"shop": shop, "coupon": content.coupon}
         return self._page("cart", store, locale, request, values)
@@ -146,7 +146,8 @@ class Pages:
     def _policy(self, store: StoreFacts | None) -> str:
         """Return the Content-Security-Policy of a store's pages."""
         style = self._style(store.colour if store else "")
-        pictures = " ".join(origin for host in (store.hosts if store else ()) for origin in host.origins) or "'none'"
+        hosts = store.picture_hosts if store else ()
+        pictures = " ".join(origin for host in hosts for origin in host.origins) or "'none'"
         return (
             f"default-src 'none'; style-src {style.source}; img-src {pictures}; "
             "form-action 'self'; base-uri 'none'; frame-ancestors 'none'"

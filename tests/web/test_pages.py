@@ -105,6 +105,45 @@ def test_the_pages_bear_the_stores_name_logo_and_colour(shop: Shop) -> None:
     assert "<title>Your cart · Mugs &amp; More</title>" in page
 
 
+MUG = "https://cdn.shopify.com/s/files/1/mug.png?v=1"
+
+
+@pytest.mark.parametrize(
+    ("settings", "picture", "hosts"),
+    [
+        ("", MUG, "https://shop.example.com"),
+        ('discount = "shopify"', MUG, "https://shop.example.com https://cdn.shopify.com"),
+        ('shopify_secret = "a secret of Shopify\'s"', MUG, "https://shop.example.com https://cdn.shopify.com"),
+        ('discount = "shopify"\nimage_hosts = []', MUG, "https://shop.example.com"),
+        ('image_hosts = ["i0.wp.com"]', "https://i0.wp.com/mug.png", "https://shop.example.com https://i0.wp.com"),
+        ('image_hosts = ["i0.wp.com"]', "https://evil.example/mug.png", "https://shop.example.com https://i0.wp.com"),
+        ("", "https://shop.example.com/mug.png", "https://shop.example.com"),
+    ],
+)
+def test_pictures_come_from_the_shop_and_where_it_keeps_them(
+    shop: Shop, settings: str, picture: str, hosts: str
+) -> None:
+    """The policy lets the browser load what the page shows, and nothing else; no link leads to a host of pictures."""
+    mailed(shop, cart_url=picture.replace("mug.png", "cart"), image_url=picture)
+    with open_site(shop, f"{STORE}{settings}\n") as site:
+        answer = site.client.get(site.links()[0])
+        if "shop.example.com" in picture:
+            assert answer.status_code == 303
+            return
+        assert answer.status_code == 200, "it is no address of the shop"
+        assert f" img-src {hosts};" in answer.headers["content-security-policy"]
+        assert (picture in answer.text) == (picture.split("/")[2] in hosts)
+
+
+def test_a_shop_at_shopify_is_known_by_its_own_address_and_may_have_its_logo_there(shop: Shop) -> None:
+    look = '[stores.main]\nhosts = ["mugs.myshopify.com"]\nlogo = "https://cdn.shopify.com/logo.png"\n'
+    mailed(shop, settings=look, cart_url="")
+    with open_site(shop, look) as site:
+        answer = site.client.get(site.links()[0])
+    assert "img-src https://mugs.myshopify.com https://cdn.shopify.com;" in answer.headers["content-security-policy"]
+    assert 'src="https://cdn.shopify.com/logo.png"' in answer.text
+
+
 def every_page(site: Site) -> dict[str, Any]:
     """One answer of each kind, by its name."""
     recover, unsubscribe = site.links()

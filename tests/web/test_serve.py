@@ -103,6 +103,7 @@ def test_a_port_that_is_taken_is_said_in_one_line(cli: Cli) -> None:
         ('[web]\nscanners = ["10.0.0.1/8"]', "web.scanners: 10.0.0.1/8 has host bits set"),
         ("[web]\nrate_limit = -1", "web.rate_limit: -1 is below 0"),
         ('[stores.main]\nhosts = ["https://shop.example.com/cart"]', "stores.main.hosts:"),
+        ('[stores.main]\nimage_hosts = ["cdn.example.com/x"]', "stores.main.image_hosts:"),
         ('[stores.main]\ndiscount = "a b"', "stores.main.discount:"),
         ('[stores.main]\ncolour = "red"', 'stores.main.colour: "red" is no colour (#1f4fd8 is)'),
         (f'{STORE}logo = "https://evil.example/logo.png"', "stores.main.logo:"),
