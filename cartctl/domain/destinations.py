@@ -7,6 +7,7 @@ compared, and put together anew in ASCII: a browser and this module cannot read 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from ipaddress import ip_address
 from typing import Self
 from urllib.parse import quote, unquote_plus, urlencode, urlsplit
@@ -86,8 +87,14 @@ def with_parameters(url: str, added: Mapping[str, str], replaced: Mapping[str, s
     parts = [part for part in query.split("&") if part and _name(part) not in replaced]
     there = {_name(part) for part in parts}
     new = {name: value for name, value in added.items() if name not in there} | dict(replaced)
-    query = "&".join([*parts, *([urlencode(new)] if new else [])])
+    query = "&".join([*parts, *([_encoded(tuple(new.items()))] if new else [])])
     return f"{base}{'?' if query else ''}{query}{hash_}{fragment}"
+
+
+@lru_cache(maxsize=1024)
+def _encoded(parameters: tuple[tuple[str, str], ...]) -> str:
+    """Those of one step's mails are the same again and again."""
+    return urlencode(parameters)
 
 
 def _name(part: str) -> str:

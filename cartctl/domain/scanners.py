@@ -18,6 +18,7 @@ https://campus.barracuda.com/product/sentinel/doc/498468311/unwanted-link-clicks
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 
 LIKELY_HUMAN_BELOW = 50
 """A click below this score counts as the shopper's."""
@@ -52,10 +53,10 @@ class Follower:
 
 def score(follower: Follower) -> int:
     """Add up what speaks for a machine; see the module's table."""
-    if follower.is_known_scanner or _MACHINES.search(follower.user_agent):
+    if follower.is_known_scanner or _is_machine(follower.user_agent):
         return 100
     points = 0
-    if _AHEAD.search(follower.purpose.lower()):
+    if follower.purpose and _AHEAD.search(follower.purpose.lower()):
         points += 60
     if not follower.user_agent.strip():
         points += 60
@@ -64,6 +65,12 @@ def score(follower: Follower) -> int:
     if not follower.accept_language.strip():
         points += 30
     return min(points, 100)
+
+
+@lru_cache(maxsize=1024)
+def _is_machine(user_agent: str) -> bool:
+    """The few browsers that there are come again and again."""
+    return _MACHINES.search(user_agent) is not None
 
 
 def _haste(since_send: timedelta) -> int:

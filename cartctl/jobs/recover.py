@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 
 from cartctl.domain.carts import CartStatus, Item
 from cartctl.domain.destinations import destination, with_parameters
@@ -44,7 +44,7 @@ class Nowhere:
 Outcome = Redirect | Bought | Hosted | Nowhere
 
 
-def follow(row: Row[Any], rules: Rules) -> Outcome:
+def follow(row: Any, rules: Rules) -> Outcome:
     """Say where the recovery link of a message leads. `row`: see `visits.carts_of`."""
     store = rules.store(row.store)
     if row.cart_id is None:
@@ -57,7 +57,7 @@ def follow(row: Row[Any], rules: Rules) -> Outcome:
     return Redirect(_marked(url, row, store))
 
 
-def _marked(url: str, row: Row[Any], store: StoreFacts) -> str:
+def _marked(url: str, row: Any, store: StoreFacts) -> str:
     """Say to the shop's own statistics where the shopper comes from, and to its till which code was promised."""
     campaign = {
         "utm_source": "cartctl",
@@ -80,7 +80,7 @@ class CartContent:
     coupon: str
 
 
-def content(connection: Connection, row: Row[Any]) -> CartContent:
+def content(connection: Connection, row: Any) -> CartContent:
     """Read what is in the cart. `row`: see `visits.carts_of`."""
     currencies: Mapping[int, str] = {row.cart_id: row.currency}
     return CartContent(

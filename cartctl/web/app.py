@@ -1,7 +1,7 @@
 """The application: what is served at which address, and what every request passes on its way in.
 
-From the outside: `Guard` (headers, faults) -> `Throttle` (requests a minute) -> the recovery link, or for all else:
-`SlowBody` -> body limit -> FastAPI's routes.
+From the outside: `Guard` (headers, faults) -> `Throttle` (requests a minute) -> the recovery link. For all else the
+same within FastAPI, and then `SlowBody` -> body limit -> its routes.
 """
 
 import os
@@ -59,9 +59,18 @@ def create_app(
         finally:
             service.close()
 
-    app = FastAPI(
+    def guarded(app: ASGIApp) -> ASGIApp:
+        clients = Clients(settings.web.trusted_proxies, settings.web.scanners)
+        return Guard(
+            Throttle(app, allowance=strangers, clients=clients, pages=pages),
+            refuse=lambda status: _page(lambda request: pages.unavailable(request, status=status)),
+            tls=settings.base_url.startswith("https://"),
+        )
+
+    app = Endpoint(
         title="cartctl", version=__version__, docs_url=None, redoc_url=None, openapi_url=None, lifespan=lifespan
     )
+    app.straight = guarded(_straight_to_the_cart(lambda: app.state.service))
     app.router.redirect_slashes = False  # else it sends whoever asks, token and all, to the host that he names
     for module in (recover, unsubscribe, health, posts, analytics):
         app.include_router(module.router)
@@ -69,18 +78,7 @@ def create_app(
     # The last one added is the first that a request meets.
     app.add_middleware(BodyLimit)
     app.add_middleware(SlowBody, refuse=_page(lambda request: pages.refused(request, 408)))
-    app.add_middleware(StraightToTheCart, service=lambda: app.state.service)
-    app.add_middleware(
-        Throttle,
-        allowance=strangers,
-        clients=Clients(settings.web.trusted_proxies, settings.web.scanners),
-        pages=pages,
-    )
-    app.add_middleware(
-        Guard,
-        refuse=lambda status: _page(lambda request: pages.unavailable(request, status=status)),
-        tls=settings.base_url.startswith("https://"),
-    )
+    app.add_middleware(guarded)
     return app
 
 
@@ -94,23 +92,30 @@ def _answer_faults(app: FastAPI, pages: Pages) -> None:
     app.add_exception_handler(HTTPException, on_http)
 
 
-class StraightToTheCart:
+class Endpoint(FastAPI):
     """Takes the recovery link past all that it does not need: it is what everybody clicks, and it has no body.
 
     FastAPI's routing alone would take longer than the rest of a click. Its route is there all the same, and described.
     """
 
-    def __init__(self, app: ASGIApp, service: Callable[[], Service]) -> None:
-        self._app, self._service = app, service
+    straight: ASGIApp
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
-            prefix, _, token = scope["path"].rpartition("/")
-            if prefix in recover.PREFIXES and token:
-                answer = await recover.answer(token, Request(scope), self._service())
-                await answer(scope, receive, send)
-                return
-        await self._app(scope, receive, send)
+        is_link = scope["type"] == "http" and scope["method"] in ("GET", "HEAD") and _token(scope)
+        await (self.straight if is_link else super().__call__)(scope, receive, send)
+
+
+def _token(scope: Scope) -> str:
+    prefix, _, token = scope["path"].rpartition("/")
+    return token if prefix in recover.PREFIXES else ""
+
+
+def _straight_to_the_cart(service: Callable[[], Service]) -> ASGIApp:
+    async def follow(scope: Scope, receive: Receive, send: Send) -> None:
+        answer = await recover.answer(_token(scope), Request(scope), service())
+        await answer(scope, receive, send)
+
+    return follow
 
 
 class BodyLimit:

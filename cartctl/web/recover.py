@@ -33,14 +33,14 @@ async def answer(token: str, request: Request, service: Service) -> Response:
     try:
         message_id = service.links.read("recover", token, now=now)
     except ExpiredTokenError as expired:
-        row = await service.reader.ask(expired.message_id)
+        row = await service.cart_of(expired.message_id)
         look = service.rules.store(row.store) if row else service.rules.default_store
         return service.pages.expired(look, locale=row.locale if row else "", request=request)
     except BadTokenError:
         return service.pages.not_found(request)
     if wait := service.per_message.wait(message_id):
         return service.pages.too_many(request, wait)
-    row = await service.reader.ask(message_id)
+    row = await service.cart_of(message_id)
     if row is None:
         return service.pages.not_found(request)
     await service.keep(service.visit(request, message_id, CLICK, row.sent_at, at=now))

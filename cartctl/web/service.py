@@ -10,7 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Row
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 from starlette.requests import Request
 
@@ -18,7 +18,7 @@ from cartctl import wiring
 from cartctl.config import Loaded
 from cartctl.domain import scanners
 from cartctl.domain.scanners import Follower
-from cartctl.errors import DatabaseError, SchemaError
+from cartctl.errors import DatabaseBusyError, DatabaseError, SchemaError
 from cartctl.jobs import take_in
 from cartctl.jobs.posted import Body
 from cartctl.jobs.rules import Clock, Rules
@@ -27,7 +27,7 @@ from cartctl.jobs.unsubscribe import Standing
 from cartctl.mail.links import Links
 from cartctl.store import schema, visits
 from cartctl.store.database import EngineDatabase, connect, open_database
-from cartctl.store.visits import CLICK, PROBE, Visit
+from cartctl.store.visits import CLICK, PROBE, CartsAtOnce, Visit
 from cartctl.web.batches import Batches
 from cartctl.web.keeping import Persistence
 from cartctl.web.limits import PER_MESSAGE, Allowance, Clients, Monotonic, allowance_key
@@ -66,7 +66,9 @@ class Service:
     clients: Clients
     clock: Clock
     per_message: Allowance
-    reader: Batches[int, Row[Any] | None]
+    reader: Batches[int, Any | None]
+    at_once: CartsAtOnce | None
+    """None where a database on a server would have to be waited for."""
     writer: Batches[Visit, bool]
     changer: Batches[Change, Standing | None]
     checker: Batches[None, str]
@@ -83,8 +85,19 @@ class Service:
         self.persistence.stop()
         for each in (self.taker, self.changer, self.writer, self.reader, self.checker):
             each.close()
+        if self.at_once:
+            self.at_once.close()
         self.persistence.report()
         self.database.close()
+
+    async def cart_of(self, message_id: int) -> Any | None:
+        """Return the row of `visits.carts_of`; None where there is no such message."""
+        if self.at_once:
+            try:
+                return self.at_once.read(message_id)
+            except DatabaseBusyError:
+                pass  # the thread waits, and says what is wrong
+        return await self.reader.ask(message_id)
 
     async def keep(self, visit: Visit) -> None:
         """Write a visit down. A click is on disk when this returns, or the shopper has waited long enough."""
@@ -164,6 +177,7 @@ def open_service(
         clients=Clients(settings.web.trusted_proxies, settings.web.scanners),
         clock=clock,
         per_message=Allowance(PER_MESSAGE, monotonic),
+        at_once=CartsAtOnce(database.engine) if database.engine.dialect.name == "sqlite" else None,
         reader=Batches("reader", lambda ids: _read(database, ids)),
         writer=Batches("writer", lambda kept: _write(database, kept, persistence)),
         changer=Batches("changer", lambda changes: [_change(one, persistence) for one in changes], largest=1),
@@ -177,7 +191,7 @@ def open_service(
     )
 
 
-def _read(database: EngineDatabase, message_ids: Sequence[int]) -> list[Row[Any] | None]:
+def _read(database: EngineDatabase, message_ids: Sequence[int]) -> list[Any | None]:
     with database.read() as connection:
         found = visits.carts_of(connection, message_ids)
     return [found.get(id_) for id_ in message_ids]

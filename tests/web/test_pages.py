@@ -236,7 +236,9 @@ def test_a_fault_shows_nothing_of_itself(shop: Shop, caplog: pytest.LogCaptureFi
 
 def test_a_database_that_is_away_is_no_fault_of_the_shopper(site: Site) -> None:
     recover, unsubscribe = site.links()
-    site.client.app.state.service.database.close()  # type: ignore[attr-defined]
+    service = site.client.app.state.service  # type: ignore[attr-defined] # Starlette's type knows no state
+    service.at_once.close()
+    service.database.close()
     (site.shop.folder / "cartctl.db").rename(site.shop.folder / "gone.db")
     (site.shop.folder / "cartctl.db").mkdir()
     for answer in (site.client.get(recover), site.client.get(unsubscribe), site.client.post(unsubscribe)):
