@@ -21,6 +21,7 @@ app = typer.Typer(help="Addresses that must not be written to.", no_args_is_help
 
 OPERATOR = "operator"
 """The reason of a suppression for which nobody gave another one: only whoever gave it can have wanted it."""
+LONGEST_REASON = 80
 Sequence = Annotated[str | None, typer.Option(metavar="NAME", help="In this sequence alone; else in all.")]
 
 
@@ -36,6 +37,8 @@ def add(
     """Never write to an address again. What is scheduled for it is called off at once."""
     state = state_of(ctx, verbose=verbose)
     address, moment = read_address(email), read_at(at)
+    if not (reason.strip() and reason.isprintable() and len(reason) <= LONGEST_REASON):
+        raise UsageError(f"--reason: expected one line of at most {LONGEST_REASON} characters")
     scope = _scope(sequence, list(wiring.rules(state.loaded).sequences))
     now = clock(moment)()
     with state.database(at=moment) as database, database.write(carts="change") as connection:

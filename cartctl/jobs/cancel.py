@@ -35,7 +35,7 @@ def cancel(database: Database, name: str, sequences: Collection[str], *, now: da
         if not found:
             raise UsageError(lookup.unknown(connection, name))
         contacts.lock(connection, found.contact_ids)
-        open_carts = [row for row in found.carts if row.status in _OPEN and row.contact_id]
+        open_carts = [row for row in found.carts if row.status in _OPEN and row.contact_id in found.contact_ids]
         called_off = 0
         stopped: set[int] = set()
         for sequence in sorted(sequences):

@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row
 
 from cartctl.domain.carts import CartStatus, Consent
-from cartctl.domain.identity import normalise_email, without_addresses
+from cartctl.domain.identity import without_addresses
 from cartctl.domain.messages import NOTED, MessageState
 from cartctl.domain.money import Money
 from cartctl.domain.purchases import matched_by, why_not
@@ -60,17 +60,18 @@ def tell(database: Database, name: str, *, store: str | None, rules: Rules, hash
     Raises UsageError where there is neither, with what is near, and where several stores have such a cart.
     """
     with database.read() as connection:
-        found = story.carts_called(connection, name, store)
-        person = None if found or "@" not in name else story.contact_called(connection, normalise_email(name))
-        if person is not None:
-            found = story.carts_of(connection, person.id, store)
-        elif not found:
+        found = lookup.find(connection, name, store=store)
+        if not found:
             raise UsageError(lookup.unknown(connection, name, store=store))
-        elif len(stores := sorted({row.store for row in found})) > 1:
+        is_cart = any(row.external_id == name.strip() for row in found.carts)
+        if is_cart and len(stores := sorted({row.store for row in found.carts})) > 1:
             raise UsageError(f"cart {name} is in several stores: say which with --store {' or --store '.join(stores)}")
-        people = {row.contact_id for row in found if row.contact_id is not None} | ({person.id} if person else set())
-        enrolled = story.enrollments_without_cart(connection, person.id, store) if person else ()
-        told = Story(found, sorted(people), enrolled)
+        of_person = sorted(found.carts, key=lambda row: (row.last_activity_at, row.id))
+        people = {row.contact_id for row in found.carts if row.contact_id is not None} | set(found.contact_ids)
+        enrolled = [] if is_cart else [
+            row for id_ in found.contact_ids for row in story.enrollments_without_cart(connection, id_, store)
+        ]
+        told = Story(found.carts if is_cart else of_person, sorted(people), enrolled)
         told.chapters.extend(_chapters(connection, told, rules, hashing_key))
     # A file comes before what it does at the same moment.
     told.chapters.sort(key=lambda chapter: (chapter.at, chapter.what != "import"))

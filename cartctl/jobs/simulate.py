@@ -63,7 +63,6 @@ class Simulated:
 
     database: EngineDatabase
     since: datetime
-    ticks: int = 0
     detected: int = 0
     expired: int = 0
     enrolled: int = 0
@@ -198,7 +197,6 @@ class _Replay:
 
     def _tick(self) -> None:
         run = run_due.run(self.job)
-        self.result.ticks += 1
         self.result.detected += run.detected.total
         self.result.expired += run.detected.expired
         self.result.enrolled += run.detected.enrolled

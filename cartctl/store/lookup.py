@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, select
+from sqlalchemy import ColumnElement, Connection, Row, func, select
 
 from cartctl.domain.identity import NOBODY, mask_email, normalise_email, without_addresses
-from cartctl.store.tables import carts, contacts
+from cartctl.store.tables import carts, contacts, enrollments
 
 _CANDIDATES = 20_000
 """More names are not compared: this is for a person who waits."""
@@ -17,7 +17,10 @@ _SHOWN = 3
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """Every generation of the carts, oldest first; of an address: all carts of that shopper. `contact_ids`: whose."""
+    """Every generation of the carts, oldest first, each with its `email_normalised`. `contact_ids`: whose.
+
+    Of an address: the carts that are that shopper's now, and those about which they are or were written to.
+    """
 
     carts: tuple[Row[Any], ...] = ()
     contact_ids: tuple[int, ...] = ()
@@ -28,21 +31,38 @@ class Found:
         return bool(self.carts or self.contact_ids)
 
 
-def find(connection: Connection, name: str) -> Found:
-    """Return the cart with this id, in whichever store, else what is known of this e-mail address."""
-    by_id = connection.execute(_carts().where(carts.c.external_id == name.strip())).all()
+def find(connection: Connection, name: str, *, store: str | None = None) -> Found:
+    """Return the cart with this id, in one store or in whichever, else what is known of this e-mail address."""
+    name = name.strip()
+    stores = carts.c.store.in_(_stores(connection) if store is None else [store])
+    by_id = connection.execute(_carts().where(carts.c.external_id == name, stores)).all()
     if by_id:
         return Found(tuple(by_id), tuple(sorted({row.contact_id for row in by_id if row.contact_id})))
     email = normalise_email(name)
     contact = connection.execute(select(contacts.c.id).where(contacts.c.email_normalised == email)).scalar()
-    if contact is None:
+    if contact is None or "@" not in name:
         return Found()
-    their_carts = connection.execute(_carts().where(carts.c.contact_id == contact)).all()
-    return Found(tuple(their_carts), (contact,), is_person=True)
+    about = select(enrollments.c.cart_id).where(enrollments.c.contact_id == contact)
+    theirs = _carts().where((carts.c.contact_id == contact) | carts.c.id.in_(about))
+    found = theirs if store is None else theirs.where(stores)
+    return Found(tuple(connection.execute(found).all()), (contact,), is_person=True)
+
+
+def _stores(connection: Connection) -> list[str]:
+    """Return the stores to look into: an index leads from each to its carts."""
+    found: list[str] = []
+    least = select(func.min(carts.c.store))
+    name = connection.execute(least).scalar()
+    while name is not None:
+        found.append(name)
+        name = connection.execute(least.where(carts.c.store > name)).scalar()
+    return found
 
 
 def unknown(connection: Connection, name: str, *, store: str | None = None, what: str = "") -> str:
     """Say that there is no cart and no address of this name, and what is near. `what`: which was asked for."""
+    if not name.strip():
+        return "a blank is no name: say a cart's id or a shopper's e-mail address"
     kind = what or ("cart and no address" if "@" in name else "cart")
     shown = mask_email(name) if "@" in name else name
     near = nearest(connection, name)
@@ -59,14 +79,18 @@ def nearest(connection: Connection, name: str) -> list[str]:
     shown: list[str] = []
     known = [one for one in _candidates(connection, contacts.c.email_normalised, email) if not one.endswith(NOBODY)]
     for close in _close(email, known):
-        cart = _carts().join(contacts, contacts.c.id == carts.c.contact_id).where(contacts.c.email_normalised == close)
+        cart = _carts().where(contacts.c.email_normalised == close)
         row = connection.execute(cart.order_by(None).order_by(carts.c.id.desc()).limit(1)).first()
         shown.append(f"{mask_email(close)} (cart {without_addresses(row.external_id)})" if row else mask_email(close))
     return shown
 
 
 def _carts() -> Any:
-    return select(carts).order_by(carts.c.store, carts.c.external_id, carts.c.generation)
+    return (
+        select(carts, contacts.c.email_normalised)
+        .outerjoin(contacts, contacts.c.id == carts.c.contact_id)
+        .order_by(carts.c.store, carts.c.external_id, carts.c.generation)
+    )
 
 
 def _candidates(connection: Connection, column: ColumnElement[str], name: str) -> list[str]:

@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, Select, func, select
+from sqlalchemy import Connection, Row, Select, select
 
 from cartctl.store.tables import (
-    carts,
-    contacts,
     enrollments,
     events,
     imports,
@@ -17,40 +15,6 @@ from cartctl.store.tables import (
     orders,
     suppressions,
 )
-
-_CARTS = select(carts, contacts.c.email_normalised).outerjoin(contacts, contacts.c.id == carts.c.contact_id)
-
-
-def carts_called(connection: Connection, external_id: str, store: str | None) -> list[Row[Any]]:
-    """Return every filling of the carts of this id, in one store or in all."""
-    found = _CARTS.where(carts.c.external_id == external_id, carts.c.store.in_(_in(connection, store)))
-    return list(connection.execute(found.order_by(carts.c.store, carts.c.generation)))
-
-
-def contact_called(connection: Connection, email: str) -> Row[Any] | None:
-    return connection.execute(select(contacts).where(contacts.c.email_normalised == email)).one_or_none()
-
-
-def carts_of(connection: Connection, contact_id: int, store: str | None) -> list[Row[Any]]:
-    """Return the carts that are a person's now, and those about which they were written to."""
-    about = select(enrollments.c.cart_id).where(enrollments.c.contact_id == contact_id)
-    found = _CARTS.where((carts.c.contact_id == contact_id) | carts.c.id.in_(about))
-    if store is not None:
-        found = found.where(carts.c.store == store)
-    return list(connection.execute(found.order_by(carts.c.last_activity_at, carts.c.id)))
-
-
-def _in(connection: Connection, store: str | None) -> list[str]:
-    """Return the stores to look into: an index leads from each to its carts."""
-    if store is not None:
-        return [store]
-    found: list[str] = []
-    least = select(func.min(carts.c.store))
-    name = connection.execute(least).scalar()
-    while name is not None:
-        found.append(name)
-        name = connection.execute(least.where(carts.c.store > name)).scalar()
-    return found
 
 
 def enrollments_of(connection: Connection, cart_ids: Sequence[int]) -> list[Row[Any]]:

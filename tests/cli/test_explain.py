@@ -268,6 +268,14 @@ def test_an_unknown_cart_or_address_names_the_nearest(any_shop: Shop) -> None:
     assert any_shop.cli("explain", "qqq", ok=False).err == "cartctl: no cart qqq: nothing is near it either\n"
 
 
+@pytest.mark.parametrize("command", ["explain", "cancel"])
+def test_a_blank_is_no_name(shop: Shop, command: str) -> None:
+    shop.carts(cart(), when="5m")
+    refused = shop.cli(command, " ", ok=False)
+    assert refused.exit_code == 2
+    assert refused.err == "cartctl: a blank is no name: say a cart's id or a shopper's e-mail address\n"
+
+
 def test_a_story_shows_no_address_unless_asked_for(shop: Shop) -> None:
     shop.carts(cart(), when="5m")
     shop.run("30m")

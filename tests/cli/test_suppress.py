@@ -82,6 +82,13 @@ def test_what_is_no_address_is_refused(shop: Shop, command: str) -> None:
     assert shop.cli("suppress", command, "anna", ok=False).exit_code == 2
 
 
+@pytest.mark.parametrize("reason", ["asked\nus", "", "  ", "tab\there", "x" * 81])
+def test_a_reason_is_one_line(shop: Shop, reason: str) -> None:
+    outcome = shop.cli("suppress", "add", ANNA, "--reason", reason, ok=False)
+    assert (outcome.exit_code, outcome.err) == (2, "cartctl: --reason: expected one line of at most 80 characters\n")
+    assert shop.cli("suppress", "list", "--json").json == []
+
+
 def test_removing_what_is_not_there(shop: Shop) -> None:
     outcome = shop.cli("suppress", "remove", ANNA, ok=False)
     assert (outcome.exit_code, outcome.err) == (2, "cartctl: a…@example.com is not suppressed\n")
