@@ -8,6 +8,7 @@
 import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Generic, TypeVar
@@ -19,6 +20,7 @@ from cartctl.importers.format import Source
 from cartctl.importers.records import Ignored, Note, RowError
 from cartctl.importers.rejects import Rejects
 from cartctl.importers.source import open_source
+from cartctl.jobs import doubts
 from cartctl.jobs.importing import ImportResult, Options, rejects_of
 from cartctl.store import imports
 from cartctl.store.database import CartsLock, EngineDatabase
@@ -60,10 +62,12 @@ def import_lines(
             return _again(path, kind, format_name, before)
         run: _Run[_Row] = _Run(path, kind, format_name, counts)
         with rejects_of(source, options) as rejects, database.write(carts=carts) as connection:
+            mark = doubts.mark(connection)
             for batch in run.batches(read(source), rejects):
                 run.saved.update(save(connection, batch))
                 run.refuse(refused, rejects)
             result = run.result(rejects)
+            result = replace(result, notes=(*result.notes, *doubts.ended(connection, mark, now=now)))
             imports.record(
                 connection,
                 identity=identity,

@@ -10,7 +10,7 @@ import hashlib
 from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from io import BufferedReader
 from pathlib import Path
@@ -38,7 +38,7 @@ from cartctl.importers.records import (
 from cartctl.importers.rejects import Rejects
 from cartctl.importers.source import open_source
 from cartctl.importers.tiktok import DUPLICATE
-from cartctl.jobs import order_feeds
+from cartctl.jobs import doubts, order_feeds
 from cartctl.store import carts, events, forgotten, imports, merging, orders, purchases
 from cartctl.store.carts import Saved
 from cartctl.store.database import EngineDatabase
@@ -127,8 +127,10 @@ def import_file(
             run = _Run(source, format_, kind, options, rejects)
             run.stage_lines(stage, stream)
             with stage.write() as connection:
+                mark = doubts.mark(connection)
                 run.save(stage, connection, rules, now=now)
                 result = run.result()
+                result = replace(result, notes=(*result.notes, *doubts.ended(connection, mark, now=now)))
                 counts = result.as_json()
                 fed = order_feeds.note(connection, options.context.store, format_, counts, now=now)
                 imports.record(

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, func, or_, select
+from sqlalchemy import Connection, Row, Select, and_, case, func, or_, select
 
 from cartctl.domain.messages import OPEN, MessageState
 from cartctl.store.brakes import HELD
@@ -40,6 +40,23 @@ def transitions(connection: Connection, id_: int) -> list[Row[Any]]:
     """Return how the message came to be what it is, oldest first."""
     found = select(message_transitions).where(message_transitions.c.message_id == id_)
     return list(connection.execute(found.order_by(message_transitions.c.id)))
+
+
+def last_transition(connection: Connection) -> int:
+    return connection.execute(select(func.max(message_transitions.c.id))).scalar() or 0
+
+
+def doubts_ended(connection: Connection, since: int, *, at: datetime) -> tuple[int, int]:
+    """Count the messages that were unknown and were accepted at `at`, behind a transition; and that became unknown."""
+    came, left = message_transitions.c.to_state, message_transitions.c.from_state
+    accepted = and_(came == MessageState.ACCEPTED.value, left == MessageState.UNKNOWN.value)
+    unknown = and_(
+        came == MessageState.UNKNOWN.value, left.in_([MessageState.SCHEDULED.value, MessageState.CLAIMED.value])
+    )
+    counted = [func.sum(case((which, 1), else_=0)) for which in (accepted, unknown)]
+    found: Select[Any] = select(*counted).where(message_transitions.c.id > since, message_transitions.c.at == at)
+    first, second = connection.execute(found).one()
+    return int(first or 0), int(second or 0)
 
 
 _ENDS = [MessageState.ACCEPTED.value, MessageState.SKIPPED.value, MessageState.CANCELLED.value]

@@ -81,20 +81,18 @@ class Engine:
         self.while_rendering: Callable[[], None] = lambda: None
         self.executor: Callable[[], Executor] = lambda: ThreadPoolExecutor(4)
         self.store = "main"
+        self.notes: tuple[str, ...] = ()
         self._files = 0
 
     def carts(self, *rows: dict[str, str], when: str = "5m") -> None:
         import_file(self.database, self._file(rows), kind="carts", options=self._options, rules=PURCHASE, now=at(when))
 
     def orders(self, *rows: dict[str, str], when: str) -> None:
-        import_file(
-            self.database,
-            self._file(rows),
-            kind="orders",
-            options=self._options,
-            rules=PURCHASE,
-            now=at(when),
+        options = self._options
+        found = import_file(
+            self.database, self._file(rows), kind="orders", options=options, rules=PURCHASE, now=at(when)
         )
+        self.notes = found.notes
 
     @property
     def _options(self) -> Options:

@@ -165,6 +165,8 @@ def test_a_message_in_doubt_is_not_asked_for_after_a_purchase(engine: Engine, re
     resend.lost = 1
     run(engine, "30m")
     engine.orders(order(placed="31m", cart_id="c-1"), when="32m")
+    (note,) = engine.notes
+    assert note.startswith("1 message was to be tried again, an answer having been lost, and is now unknown: see ")
     run(engine, "35m")
     assert len(resend.requests) == 1
     assert engine.states == [("reminder", "unknown", "purchased")]

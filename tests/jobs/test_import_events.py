@@ -62,6 +62,8 @@ def test_any_event_of_an_unknown_message_says_that_it_was_accepted(shop: Shop, k
     result = shop.events(event(kind, type="blocked"))
     assert result.saved["events"]["settled"] == 1
     assert (shop.message().state, shop.message().receipt) == ("accepted", "abc")
+    assert result.notes == ("1 message was unknown and is now accepted",)
+    assert shop.events(event(kind, type="blocked"), again=True).notes == ()
     assert shop.transitions(1)[-1] == ("unknown", "accepted", "event")
     assert shop.live == ["live"]
     assert [state for _, state, _ in shop.states] == ["accepted", "scheduled"]
