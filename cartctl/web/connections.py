@@ -42,14 +42,13 @@ class Connection(HttpToolsProtocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        if self._timer is not None:
-            self._read += len(data)
-            if self._read > self.head_bytes:
-                self._refuse(431, "The head of the request is too large.")
-                return
         super().data_received(data)
-        # Another head has begun, or a body goes on that nobody wants any more: uvicorn counts for neither.
-        if self._timer is None and self.is_idle and not self.transport.is_closing():
+        if self._timer is not None:  # what came was all head
+            self._read += len(data)
+            if self._read > self.head_bytes and not self.transport.is_closing():
+                self._refuse(431, "The head of the request is too large.")
+        elif self.is_idle and not self.transport.is_closing():
+            # Another head has begun, or a body goes on that nobody wants any more: uvicorn counts for neither.
             self._limit_head()
 
     def on_message_begin(self) -> None:

@@ -101,6 +101,16 @@ def test_a_head_without_end_is_refused(shop: Shop) -> None:
     assert_guarded(said)
 
 
+def test_a_body_that_comes_with_its_head_is_no_head(shop: Shop) -> None:
+    mailed(shop)
+    link = next(line for line in shop.mails[0].part("plain").split() if "/u/" in line).partition("/u/")[2]
+    with served(shop, Strict) as port, connect(port) as connection:
+        for _ in range(2):
+            head = f"POST /u/{link} HTTP/1.1\r\nHost: x\r\nContent-Length: 200000\r\n\r\n"
+            connection.sendall(head.encode() + b"x" * 200_000)
+            assert answer(connection).startswith(b"HTTP/1.1 200 ")
+
+
 def test_idle_connections_keep_nobody_out(shop: Shop) -> None:
     mailed(shop)
     with served(shop, Patient) as port, ExitStack() as idle:
