@@ -68,9 +68,11 @@ def tell(database: Database, name: str, *, store: str | None, rules: Rules, hash
             raise UsageError(f"cart {name} is in several stores: say which with --store {' or --store '.join(stores)}")
         of_person = sorted(found.carts, key=lambda row: (row.last_activity_at, row.id))
         people = {row.contact_id for row in found.carts if row.contact_id is not None} | set(found.contact_ids)
-        enrolled = [] if is_cart else [
-            row for id_ in found.contact_ids for row in story.enrollments_without_cart(connection, id_, store)
-        ]
+        enrolled = (
+            []
+            if is_cart
+            else [row for id_ in found.contact_ids for row in story.enrollments_without_cart(connection, id_, store)]
+        )
         told = Story(found.carts if is_cart else of_person, sorted(people), enrolled)
         told.chapters.extend(_chapters(connection, told, rules, hashing_key))
     # A file comes before what it does at the same moment.

@@ -97,13 +97,13 @@ class CartRow(NamedTuple):
     coupon: str
     sent_at: Any
     sequence: str
-    cart_id: int
+    cart_id: int | None
     store: str
-    cart_status: str
+    cart_status: str | None
     cart_url: str
     locale: str
-    currency: str
-    total_minor: int
+    currency: str | None
+    total_minor: int | None
 
 
 class CartsAtOnce:
