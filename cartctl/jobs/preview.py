@@ -22,7 +22,7 @@ from cartctl.jobs.samples import codes_of, sample_carts, sample_people
 from cartctl.mail.facts import MailFacts
 from cartctl.mail.links import VALID_FOR
 from cartctl.mail.message import OutgoingMessage
-from cartctl.store import carts, lookup, story
+from cartctl.store import carts, lookup
 from cartctl.suggest import did_you_mean
 
 if TYPE_CHECKING:
@@ -135,7 +135,7 @@ def cart_facts(
     connection: Connection, name: str, about: Surroundings, *, store: str | None, now: datetime
 ) -> MailFacts:
     """Return what is known of one of the shop's carts, its newest filling. Raises UsageError where there is none."""
-    found = story.carts_called(connection, name, store)
+    found = [row for row in lookup.find(connection, name, store=store).carts if row.external_id == name.strip()]
     if not found:
         raise UsageError(lookup.unknown(connection, name, store=store, what="cart"))
     if len(stores := sorted({row.store for row in found})) > 1:
