@@ -14,6 +14,7 @@ from sqlalchemy import Column, ColumnElement, Connection, Row, Table, and_, sele
 from cartctl.domain.identity import address_pattern
 from cartctl.store.sql import chunks
 from cartctl.store.tables import (
+    alerts,
     cart_aliases,
     cart_items,
     carts,
@@ -25,6 +26,7 @@ from cartctl.store.tables import (
     intake,
     message_transitions,
     messages,
+    mirrored,
     orders,
     suppressions,
 )
@@ -122,10 +124,17 @@ def held(connection: Connection, email: str, *, email_hash: str | None) -> dict[
     ]
     found["orders"] = _rows(connection, orders, orders.c.id, own.orders)
     found["enrollments"] = _rows(connection, enrollments, enrollments.c.contact_id, own.contacts)
+    enrollment_ids = [enrollment["id"] for enrollment in found["enrollments"]]
+    found["alerts"] = _rows(connection, alerts, alerts.c.enrollment_id, enrollment_ids)
     found["messages"] = _rows(connection, messages, messages.c.contact_id, own.contacts)
     message_ids = [message["id"] for message in found["messages"]]
     for table in (message_transitions, events, coupons):
         found[table.name] = _rows(connection, table, table.c.message_id, message_ids)
+    found["mirrored"] = [
+        page
+        for kind, ids in (("contact", enrollment_ids), ("message", message_ids))
+        for page in _rows(connection, mirrored, mirrored.c.subject, [str(id_) for id_ in ids], mirrored.c.kind == kind)
+    ]
     found["events"] += _told_by_shop(connection, found["carts"] + found["orders"])
     found["suppressions"] = _rows(connection, suppressions, suppressions.c.email_hash, hashes)
     found["forgotten"] = _rows(connection, forgotten, forgotten.c.email_hash, hashes)
