@@ -5,20 +5,18 @@ import base64
 from collections.abc import Iterator
 from pathlib import Path
 
-import axe_playwright_python
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from cartctl import resources
 from cartctl.jobs.sample_answers import sample_attributes
 from cartctl.mail.facts import MailFacts
 from cartctl.mail.render import Renderer
 from cartctl.mail.templates import load_sequences
+from tests.chromium import AXE, SCREENSHOTS, launched
 from tests.mail.builders import an_item, facts, shipped
-from tests.web.browser import LOGO, MUG, chromium
+from tests.web.browser import LOGO, MUG
 
-SCREENSHOTS = Path(__file__).parent.parent / "screenshots"
-AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 WIDTHS = (600, 360)
 
 
@@ -72,13 +70,8 @@ unsubscribe = "הסרה מרשימת התפוצה"
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    path = chromium()
-    if path is None:
-        pytest.skip("no Chromium on this machine: `apt-get install chromium`, and these tests run")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])  # CI runs as root
-        yield launched
-        launched.close()
+    with launched() as found:
+        yield found
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
-"""A real browser, a real server on a port of its own, and a stand-in for the shop that both lead to."""
+"""A real server on a port of its own, and a stand-in for the shop that both lead to."""
 
 import contextlib
-import shutil
 import socket
 import threading
 import time
@@ -22,13 +21,6 @@ MUG = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 72 72"><rect width
 LOGO = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 200 40" width="200" height="40">
 <rect width="200" height="40" rx="8" fill="#0b5d3b"/><circle cx="22" cy="20" r="10" fill="#ffffff"/>
 <rect x="44" y="14" width="136" height="12" rx="6" fill="#ffffff"/></svg>"""
-
-
-def chromium() -> str | None:
-    """Return the browser's path, if there is one on this machine."""
-    return next(
-        (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name))), None
-    )
 
 
 @dataclass

@@ -1,35 +1,24 @@
 """The shopper's way in a real browser: from a mail in the outbox to the shop, and out of the list.
 
-Skipped where there is no Chromium. Screenshots of every page go into tests/screenshots/, for people to look at.
+Screenshots of every page go into tests/screenshots/: see `tests.chromium`.
 """
 
 import contextlib
 import re
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
-import axe_playwright_python
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
+from tests.chromium import launched, look_at, new_page
 from tests.shop import Cli, Shop, cart, order
-from tests.web.browser import Clock, StandIn, chromium, free_port, served, stand_in_shop
-
-SCREENSHOTS = Path(__file__).parent.parent / "screenshots"
-AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
-SIZES = {"phone": (360, 740), "desktop": (1280, 900)}
+from tests.web.browser import Clock, StandIn, free_port, served, stand_in_shop
 
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    path = chromium()
-    if path is None:
-        pytest.skip("no Chromium on this machine: `apt-get install chromium`, and these tests run")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])  # CI runs as root
-        yield launched
-        launched.close()
+    with launched() as found:
+        yield found
 
 
 class Scene:
@@ -82,12 +71,6 @@ def open_scene(shop: Shop, *carts: dict[str, str], until: str = "48h") -> Iterat
         with served(shop, port) as clock:
             clock.now = {"30m": "2h", "24h": "25h", "48h": "49h"}[until]
             yield Scene(shop, stand_in, port, clock)
-
-
-@contextlib.contextmanager
-def new_page(browser: Browser, **options: Any) -> Iterator[Page]:
-    with browser.new_context(locale="en-GB", **options) as context:
-        yield context.new_page()
 
 
 def test_from_the_mail_to_the_shop_with_the_code(browser: Browser, shop: Shop) -> None:
@@ -169,16 +152,7 @@ def test_every_page_fits_and_keeps_nobody_out(browser: Browser, scene: Scene, na
         page.goto(scene.link(kind, step, to) if step else f"http://127.0.0.1:{scene.port}/r/altered")
         for _ in range({"unsubscribed": 1, "undone": 2}.get(name.partition("-")[0], 0)):
             page.get_by_role("button").click()
-        page.evaluate(AXE.read_text(encoding="utf-8"))
-        for size, (width, height) in SIZES.items():
-            for scheme in ("light", "dark"):
-                page.set_viewport_size({"width": width, "height": height})
-                page.emulate_media(color_scheme=scheme)
-                SCREENSHOTS.mkdir(exist_ok=True)
-                page.screenshot(path=SCREENSHOTS / f"{name}-{size}-{scheme}.png", full_page=True)
-                assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), size
-                found = page.evaluate("axe.run().then(found => found.violations)")
-                assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == [], scheme
+        look_at(page, name)
         assert page.evaluate("[...document.images].every(each => each.complete && each.naturalWidth > 0)")
     assert {each.split("/")[2] for each in asked} <= {f"127.0.0.1:{scene.port}", scene.stand_in.host}
     # Chromium says of every answer that is no 200 that it is none.
