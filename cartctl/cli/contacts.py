@@ -131,14 +131,14 @@ def forget(
         raise typer.Exit(1)
 
 
-def read_address(text: str) -> str:
+def read_address(text: str, option: str = "EMAIL") -> str:
     """Fold the address as imports do. Raises UsageError, in which it does not stand."""
     try:
-        address = fields.email(text, "EMAIL")
+        address = fields.email(text, option)
     except FieldError as error:
-        raise UsageError(f"EMAIL: {error.reason}") from None
+        raise UsageError(f"{option}: {error.reason}") from None
     if address is None:
-        raise UsageError("EMAIL: is blank")
+        raise UsageError(f"{option}: is blank")
     return address
 
 

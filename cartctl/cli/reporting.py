@@ -2,17 +2,18 @@
 
 import csv
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from cartctl import wiring
-from cartctl.cli.options import AsJson, At, state_of
+from cartctl.cli.contacts import read_address
+from cartctl.cli.options import AsJson, At, Verbose, state_of
 from cartctl.cli.session import State, clock, print_json, read_at
-from cartctl.domain.times import Bound, NoOffsetError, format_duration, parse_bound
+from cartctl.domain.times import Bound, NoOffsetError, format_duration, parse_bound, zone_named
 from cartctl.errors import UsageError
 from cartctl.suggest import did_you_mean
 
@@ -22,11 +23,15 @@ if TYPE_CHECKING:  # they bring pandas, which no other command pays for
 
 app = typer.Typer(help="Tell what was abandoned, what came back, and what that was worth.", invoke_without_command=True)
 
-Since = Annotated[str | None, typer.Option(help="2026-11-01 (store's zone), a time with offset, or 30d.")]
+Since = Annotated[str | None, typer.Option(help="2026-11-01 (store's zone), a time with offset, 30d; 4w: a Monday.")]
 Until = Annotated[str | None, typer.Option(help="The same; exclusive.")]
 ByPeriod = Annotated[str | None, typer.Option("--by", metavar="day|week|month", help="Cut into periods.")]
 Compare = Annotated[bool, typer.Option("--compare", help="Show the period before beside it; needs --since.")]
 CsvFile = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write the table there instead.")]
+HtmlFile = Annotated[Path | None, typer.Option("--html", metavar="FILE", help="Write a page with charts instead.")]
+EmailTo = Annotated[
+    str | None, typer.Option("--email", metavar="TO", help="Mail that page through the transport, once for a period.")
+]
 Define = Annotated[bool, typer.Option("--define", help="Say under the numbers what each of them means.")]
 IncludeOutbox = Annotated[
     bool, typer.Option("--include-outbox", help="Count messages that only went to the outbox, too.")
@@ -67,8 +72,11 @@ def report(
     csv_file: CsvFile = None,
     define: Define = False,
     include_outbox: IncludeOutbox = False,
+    html: HtmlFile = None,
+    email: EmailTo = None,
     at: At = None,
     as_json: AsJson = False,
+    verbose: Verbose = False,
 ) -> None:
     """Tell what was abandoned, what came back, and what that was worth."""
     wanted = Wanted(
@@ -82,9 +90,12 @@ def report(
         at=at,
         as_json=as_json,
     )
-    if ctx.invoked_subcommand is None:
-        _overall(state_of(ctx), wanted)
-    elif any((since, until, by, compare, csv_file, define, include_outbox, at, as_json)):
+    state = state_of(ctx, verbose=verbose)
+    if ctx.invoked_subcommand is None and html is None and email is None:
+        _overall(state, wanted)
+    elif ctx.invoked_subcommand is None:
+        raise typer.Exit(_page(state, wanted, html=html, email=email))
+    elif any((since, until, by, compare, csv_file, define, include_outbox, html, email, at, as_json)):
         raise UsageError(f"options stand behind the name: cartctl report {ctx.invoked_subcommand} …")
 
 
@@ -183,7 +194,7 @@ def _asked(state: State, wanted: Wanted) -> "Asked":
     from cartctl.jobs.report.asking import Asked, By
 
     settings = state.loaded.settings
-    now = read_at(wanted.at) or clock(None)()
+    now, zone = read_at(wanted.at) or clock(None)(), zone_named(settings.timezone)
     if wanted.by is not None and wanted.by not in list(By):
         raise UsageError(f'--by: "{wanted.by}" is neither day, week nor month{did_you_mean(wanted.by, list(By))}')
     if wanted.compare and wanted.by:
@@ -192,8 +203,8 @@ def _asked(state: State, wanted: Wanted) -> "Asked":
         raise UsageError("--compare needs --since: the period before is as long as the one that begins there")
     return Asked(
         now=now,
-        since=_bound(wanted.since, "--since", now),
-        until=_bound(wanted.until, "--until", now),
+        since=_bound(wanted.since, "--since", now, zone),
+        until=_bound(wanted.until, "--until", now, zone),
         recovery_window=settings.report.recovery_window,
         attribution_window=settings.report.attribution_window,
         include_outbox=wanted.include_outbox or not wiring.delivers(settings),
@@ -219,10 +230,26 @@ def _write(path: Path, sheet: "Sheet") -> None:
         raise UsageError(f"--csv: {path} cannot be written: {error.strerror}") from None
 
 
-def _bound(text: str | None, option: str, now: datetime) -> Bound:
+def _page(state: State, wanted: Wanted, *, html: Path | None, email: str | None) -> int:
+    """Write the page, mail it, or both; return the exit code."""
+    from cartctl.cli.report_delivery import deliver
+    from cartctl.jobs.report.asking import By
+
+    if wanted.as_json or wanted.csv_file or wanted.compare or wanted.define:
+        raise UsageError("--html and --email take neither --json, --csv nor --compare, and define everything anyway")
+    asked = _asked(state, wanted)
+    asked = replace(asked, by=asked.by or By.WEEK)
+    to = None if email is None else read_address(email, "--email")
+    at = read_at(wanted.at)
+    with state.database(at=at, writes=email is not None) as database:
+        rules = wiring.rules(state.loaded)
+        return deliver(state, database, rules, asked, clock=clock(at), file=html, to=to)
+
+
+def _bound(text: str | None, option: str, now: datetime, zone: tzinfo) -> Bound:
     try:
-        return parse_bound(text, now)
+        return parse_bound(text, now, zone)
     except NoOffsetError as error:
         raise UsageError(f"{option}: {error}: append one, such as Z or +01:00, or name a date") from None
     except ValueError as error:
-        raise UsageError(f"{option}: {error} (2026-11-01 and 30d are, too)") from None
+        raise UsageError(f"{option}: {error} (2026-11-01, 30d and 4w are, too)") from None

@@ -62,12 +62,19 @@ def parse_instant(text: str, zone: tzinfo | None = None) -> datetime:
         raise ValueError(f'"{text}" is out of range') from None
 
 
-def parse_bound(text: str | None, now: datetime) -> Bound:
-    """Read a bound of a period: a date, a time with its offset, or how long ago (`30d`). Raises ValueError."""
+def parse_bound(text: str | None, now: datetime, zone: tzinfo = UTC) -> Bound:
+    """Read a bound of a period: a date, a time with its offset, or how long ago (`30d`). Raises ValueError.
+
+    Whole weeks are counted back from this week's Monday, on the calendar of `zone`: `0w` is that Monday, `1w` the one
+    before.
+    """
     if text is None:
         return None
     if re.fullmatch(r"\d{4}-\d\d-\d\d", text.strip()):
         return date.fromisoformat(text.strip())
+    if match := re.fullmatch(r"(\d{1,3})w", text.strip()):
+        today = now.astimezone(zone).date()
+        return today - timedelta(days=today.weekday() + 7 * int(match[1]))
     if re.fullmatch(r"(\d+[smhd])+", text.strip()):
         return now - parse_duration(text)
     return parse_instant(text)

@@ -8,7 +8,9 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """A file that comes with a mail. Name and type are plain ASCII of our own: `report.html`, `text/html`."""
+    """A file that comes with a mail. Name and type are plain ASCII of our own: `report.html`, `text/html`; no
+    parameters in the type, which SendGrid refuses. Text is UTF-8.
+    """
 
     name: str
     content_type: str

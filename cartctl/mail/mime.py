@@ -129,8 +129,9 @@ def _body(subtype: str, text: str) -> bytes:
 
 
 def _attached(attachment: Attachment) -> bytes:
+    charset = '; charset="utf-8"' if attachment.content_type.startswith("text/") else ""
     head = (
-        f"Content-Type: {attachment.content_type}\r\n"
+        f"Content-Type: {attachment.content_type}{charset}\r\n"
         f'Content-Disposition: attachment; filename="{attachment.name}"\r\n'
         "Content-Transfer-Encoding: base64\r\n\r\n"
     )

@@ -7,7 +7,7 @@ from pathlib import Path
 HEAVY = (
     *("pandas", "alembic", "jinja2", "mjml", "babel", "sendgrid", "urllib3", "rich", "phonenumbers", "email_validator"),
     *("itsdangerous", "typer", "pydantic", "sqlalchemy.dialects.postgresql", "concurrent.futures.thread"),
-    *("prometheus_client", "dns", "urllib.request"),
+    *("prometheus_client", "dns", "urllib.request", "matplotlib"),
 )
 PROGRAM = """
 import sys

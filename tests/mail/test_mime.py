@@ -93,7 +93,7 @@ def test_a_file_comes_behind_the_mail_on_the_wire() -> None:
         "--cartctl-report-w10--",
         "",
         "--files-cartctl-report-w10",
-        "Content-Type: text/html",
+        'Content-Type: text/html; charset="utf-8"',
         'Content-Disposition: attachment; filename="report.html"',
         "Content-Transfer-Encoding: base64",
         "",

@@ -9,6 +9,8 @@ DEFINITIONS: Mapping[str, str] = {
     "carts": "carts with something in them, by their first activity in the period",
     "abandoned": "carts left alone past the limit and not bought before that, by when they were first abandoned; all "
     "numbers that follow are of these very carts",
+    "written to": "abandoned carts of which at least one message was accepted by the transport",
+    "clicked carts": "of these, carts a link of which was followed by a likely human",
     "recovered": "abandoned carts that were bought within {recovery_window} of their abandonment",
     "recovery rate": "recovered ÷ abandoned: the same carts above and below the line",
     "immature": "carts (or messages) so young that the time for an order is not over: their rates may still rise",
