@@ -18,11 +18,16 @@ AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js")
 SIZES = {"phone": (360, 740), "desktop": (1280, 900)}
 
 
+def chromium() -> str | None:
+    """Return the browser's path, if there is one on this machine."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    return next((path for name in names if (path := shutil.which(name))), None)
+
+
 @contextlib.contextmanager
 def launched() -> Iterator[Browser]:
     """Start the browser, or skip the test."""
-    found = (path for name in ("chromium", "chromium-browser", "google-chrome") if (path := shutil.which(name)))
-    path = next(found, None)
+    path = chromium()
     if path is None:
         pytest.skip("no Chromium on this machine: `apt-get install chromium`, and these tests run")
     with sync_playwright() as playwright:

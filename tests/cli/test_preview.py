@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.chromium import chromium
 from tests.shop import Cli, Shop, cart
-from tests.web.browser import chromium
 
 SCREENSHOTS = Path(__file__).parent.parent / "screenshots"
 OUT = Path("preview")
