@@ -1,10 +1,12 @@
 """A simulation sends what real runs send: the same ticks, once in a scratch copy and once for real."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
@@ -173,3 +175,45 @@ def test_a_burst_holds_in_a_simulation_as_it_does_in_runs(db: EngineDatabase, tm
 
 def test_a_simulation_sends_what_real_runs_send_on_postgresql(postgres_url: str, tmp_path: Path) -> None:
     _try(on_postgresql(postgres_url, tmp_path), examples=3)
+
+
+def _bought(engine: Engine, when: str) -> None:
+    engine.orders(order(placed=when, cart_id="c-1"), when="24h")
+
+
+def _refused(engine: Engine) -> None:
+    hash_ = people.email_hash(HASHING_KEY, "anna@example.com")
+    with engine.database.write() as connection:
+        people.suppress(connection, hash_, scope="all", reason="unsubscribed", at=at("24h"))
+
+
+HAPPENINGS: dict[str, tuple[Callable[[Engine], None], dict[str, Any], list[str]]] = {
+    "nothing": (lambda engine: None, {}, ["reminder", "urgency", "offer"]),
+    "bought at the tick": (lambda engine: _bought(engine, "24h"), {}, ["reminder"]),
+    "bought since the tick before": (lambda engine: _bought(engine, "23h"), {}, ["reminder"]),
+    "refused at the tick": (_refused, {}, ["reminder"]),
+    "paused": (lambda engine: pause.pause(engine.database, "cart-recovery", now=at("24h")), {}, ["reminder"]),
+    "cap": (lambda engine: None, {"cap": 1}, ["reminder"]),
+    "quiet hours": (
+        lambda engine: None,
+        {"quiet_hours": QuietHours.parse("09:00-19:00")},
+        ["reminder", "urgency", "offer"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HAPPENINGS)
+def test_what_happened_meanwhile_is_heard_at_the_tick_at_which_runs_heard_it(
+    db: EngineDatabase, tmp_path: Path, name: str
+) -> None:
+    """Real runs, with something just before the one at 24 h; then a simulation of the whole time."""
+    happens, time, steps = HAPPENINGS[name]
+    engine = Engine(db, tmp_path)
+    engine.executor = Inline
+    engine.rules = replace(RULES, time=replace(RULES.time, **time))
+    engine.carts(cart(), when="0m")
+    really = really_run(engine, 0, 22 * 60, 120)
+    happens(engine)
+    really += really_run(engine, 24 * 60, 60 * 60, 120)
+    assert [step for *_, step in really] == steps
+    assert simulate(engine, "0m", "60h", 120) == really
