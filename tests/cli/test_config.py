@@ -157,7 +157,7 @@ def test_file_with_a_byte_order_mark_is_read() -> None:
         ("[sending]\ncapp = 3", 'unknown key "sending.capp" (did you mean "cap"?)'),
         ('[stores.shoes]\ncurency = "EUR"', 'unknown key "stores.shoes.curency" (did you mean "currency"?)'),
         ("[sendgird]\nsandbox = true", 'unknown key "sendgird" (did you mean "sendgrid"?)'),
-        ("[xyz]", 'unknown key "xyz" (known: abandonment, base_url,'),
+        ("[xyz]", 'unknown key "xyz" (known: abandonment, alerts, base_url,'),
         ('[sending]\ncap = "many"', "sending.cap: expected int, got str"),
         ("outbox = 3", "outbox: expected str, got int"),
         ("sending = 3", "sending: expected table, got int"),

@@ -95,8 +95,8 @@ def live_through(shop: Shop, database: EngineDatabase) -> None:
     shop.carts(annas(seen="6m", email="anna.old@example.com"), when="7m")
     shop.carts(annas(seen="7m", consent="yes"), annas(cart_id="c-2", cart_token="t-2", seen="1m"), when="8m")
     shop.run("40m")
-    shop.orders(order(email=ANNA, phone=PHONE, cart_token="t-nine", coupon="C-9"), when="2h")
-    shop.carts(annas(cart_id="c-3", seen="3h", cart_token="t-3"), when="3h")
+    shop.orders(order(email=ANNA, phone=PHONE, cart_token="ni-9", coupon="C-9"), when="2h")
+    shop.carts(annas(cart_id="c-3", seen="3h", cart_token="tal-3"), when="3h")
     shop.run("4h")
     shop.cli("suppress", "add", "other@example.com")
     with database.write() as connection:
@@ -151,7 +151,7 @@ def test_the_export_is_every_row_of_every_table_about_a_person(any_shop: Shop, d
         assert rows or name == "forgotten", f"nothing of {name} was looked at"
         assert all(set(row) == set(metadata.tables[name].c.keys()) for row in rows)
     assert {row["external_id"] for row in export["carts"]} == {"c-1", "c-2", "c-3", "n-1"}
-    assert {alias["value"] for alias in export["cart_aliases"]} >= {"kaolin-1"} or export["cart_aliases"]
+    assert {alias["value"] for alias in export["cart_aliases"]} >= {"kao-1"} or export["cart_aliases"]
     assert "Joanna" not in str(export)
     assert [row["content_hash"] for row in export["events"]] == ["1", "2"]
     assert [row["kind"] for row in export["mirrored"]] == ["contact", "message"]
@@ -175,7 +175,19 @@ def test_forgetting_takes_what_is_personal_and_leaves_the_report(any_shop: Shop,
     assert any_shop.report("5h") == report
     after = contents(database)
     found = as_text(database).lower().replace("joanna@example.com", "joanna@")
-    for word in (ANNA, "anna\\u0040", "zwickl", PHONE, "t-3", "kaolin-1", "t-nine", "de_at", "vienna", "for anna", "anna's"):
+    for word in (
+        ANNA,
+        "anna\\u0040",
+        "zwickl",
+        PHONE,
+        "tal-3",
+        "kao-1",
+        "ni-9",
+        "de_at",
+        "vienna",
+        "for anna",
+        "anna's",
+    ):
         assert word not in found, word
     assert "joanna@" in found
     for name in GOES.keys() - {"cart_aliases", "intake", "contacts"}:
@@ -206,7 +218,7 @@ def test_an_import_brings_nobody_back(any_shop: Shop, database: EngineDatabase, 
     more = {} if rows == "plain" else {"updated_at": iso("-1h"), "phone": "+4930999"}
     known = [annas(), *([annas(**more)] if more else [])]
     any_shop.carts(*known, when="5m")
-    any_shop.orders(order(email=ANNA, phone=PHONE, checkout_token="kaolin-1"), when="2h")
+    any_shop.orders(order(email=ANNA, phone=PHONE, checkout_token="kao-1"), when="2h")
     any_shop.run("3h")
     report = any_shop.report("3h")
     any_shop.cli("contact", "forget", ANNA, "--at", iso("4h"))
@@ -238,7 +250,7 @@ def test_what_they_do_later_counts_as_nobodys(any_shop: Shop, database: EngineDa
         when="2h",
     )
     found = as_text(database).lower()
-    for word in (ANNA, "zwickl", PHONE, "+4930999", "kaolin-1", "talc-1", "for anna", "vienna"):
+    for word in (ANNA, "zwickl", PHONE, "+4930999", "kao-1", "tal-1", "for anna", "vienna"):
         assert word not in found, word
     hers = [row for row in contents(database)["carts"] if row["external_id"] in ("c-1", "c-9")]
     assert [(row["erased"], row["fingerprint"]) for row in hers] == [(True, "")] * 2
