@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Connection, Row, Select, func, select
 
-from cartctl.domain.attributes import fit
 from cartctl.domain.carts import Item
 from cartctl.domain.money import UNKNOWN_CURRENCY, Money
 from cartctl.domain.sequences import Sequence as MailSequence
 from cartctl.domain.sequences import Step
-from cartctl.errors import TemplateError
+from cartctl.errors import ConfigurationError, TemplateError
 from cartctl.jobs import coupon_codes
 from cartctl.jobs.rules import Rules
 from cartctl.mail.facts import MailFacts, Rendered
@@ -107,10 +106,15 @@ class Composer:
         Handed over again, a message must be the same, byte for byte, or a provider that knows its key takes it for
         another mail: `now` is then the time of the first hand-over.
         """
+        from cartctl.jobs import segments  # loads Jinja2, which a tick without mail does not need
+
         row = content.row
-        fitted = fit(sequence.attributes, known_attributes(row))
-        if fitted.faults:
-            raise TemplateError(f"the contact does not fit {sequence.name}: {'; '.join(fitted.faults)}")
+        try:
+            attributes, faults = segments.faults_of(sequence, known_attributes(row))
+        except ConfigurationError as error:
+            raise TemplateError(str(error)) from None
+        if faults:
+            raise TemplateError(f"the contact does not fit {sequence.name}: {'; '.join(faults)}")
         recovery = self._links.link("recover", message_id, now=now)
         unsubscribe = self._links.link("unsubscribe", message_id, now=now)
         store = self._rules.store(row.store)
@@ -134,7 +138,7 @@ class Composer:
             zone=self._rules.zone(row.store, row.timezone),
             segment=row.segment,
             business_name=row.business_name,
-            attributes=fitted.values,
+            attributes=attributes,
         )
         rendered = self._renderer.render(sequence, step, facts)
         return mail_of(

@@ -142,6 +142,19 @@ def test_a_contact_who_fits_no_longer_waits_and_is_named(shop: Shop) -> None:
     assert texts(shop, ANNA) == ["Dear Anna, 0 red and 0 orange"]
 
 
+def test_a_contact_for_whom_a_check_no_longer_holds_waits_and_is_named(shop: Shop) -> None:
+    set_up(shop)
+    enroll(shop, person())
+    shop.cli("contact", "set", ANNA, "red=5", "orange=4", "--at", iso("0m"))
+    held = shop.cli("run-due", "--at", iso("0m"), ok=False)
+    why = "the contact does not fit check-up: more answers than questions"
+    assert (held.exit_code, held.err) == (1, f"cartctl: message 1 (check-up/result) waits: {why}\n")
+    assert shop.sent == []
+    shop.cli("contact", "set", ANNA, "orange=3", "--at", iso("0m"))
+    shop.run("30m")
+    assert texts(shop, ANNA) == ["Dear Anna, 5 red and 3 orange"]
+
+
 def test_another_answer_means_another_segment(any_shop: Shop) -> None:
     shop = any_shop
     set_up(shop)
