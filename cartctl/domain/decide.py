@@ -74,6 +74,8 @@ class Candidate:
     coupon_code: str | None
     had_coupon_at: datetime | None = None
     """This person was shown a code then, so lately that there is none this time."""
+    is_stray_test: bool = False
+    """A contact's test, and the configuration no longer names their address as one that tests may go to."""
     held_by: str = ""
     """The brake that holds it; "" for none."""
 
@@ -192,6 +194,8 @@ def decide(
 
 
 def _must_stop(message: Candidate, consent_required: str) -> str:
+    if message.is_stray_test:
+        return "no-test-recipient"
     if message.cart_status in (CartStatus.RECOVERED, CartStatus.CONVERTED) or message.bought:
         return "purchased"
     if message.booked:

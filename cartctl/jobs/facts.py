@@ -58,6 +58,8 @@ def keep_facts(message: Candidate, decision: Decision, *, now: datetime, rules: 
         facts["held"] = message.held_by
     if is_test:
         facts["test"] = True
+    if message.is_stray_test:
+        facts["stray"] = True
     if message.suppressed:
         facts["suppressed"] = True
     if not message.may_be_written_to:

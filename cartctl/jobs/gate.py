@@ -121,6 +121,9 @@ def _facts(
             consent=Consent(owner.consent),
             coupon_code=codes.by_message.get(row.id),
             had_coupon_at=codes.cooling.get(row.id),
+            is_stray_test=owner.is_test
+            and owner.cart_id is None
+            and owner.email_normalised not in rules.test_recipients,
             held_by=_held_by(brakes, owner),
         )
     return found

@@ -21,6 +21,7 @@ class Asked:
 
 
 _DECIDES = {
+    "no-test-recipient": "test",
     "purchased": "purchase",
     "booked": "booking",
     "suppressed": "suppression",
@@ -59,7 +60,8 @@ def asked(facts: Mapping[str, Any], reason: str, outcome: str, *, at: datetime) 
 
 def _rules(facts: Mapping[str, Any], at: datetime) -> Iterator[tuple[str, str]]:
     if facts.get("test"):
-        yield "test", "as fast as time_scale says, no cap and no quiet hours"
+        stray = "the address is none of test_recipients"
+        yield "test", stray if facts.get("stray") else "as fast as time_scale says, no cap and no quiet hours"
     of_cart = "cart" in facts
     if of_cart:
         yield "purchase", f"cart {facts['cart']}"

@@ -208,6 +208,19 @@ def test_contact_set_writes_down_what_is_known(shop: Shop) -> None:
         assert shop.cli("contact", "set", *arguments, ok=False).exit_code == 2
 
 
+def test_a_test_stops_when_its_address_is_no_test_recipient_any_more(any_shop: Shop) -> None:
+    shop = any_shop
+    set_up(shop, settings=f'test_recipients = ["{ANNA}", "{BO}"]\n')
+    people(shop, person(), person(BO))
+    shop.cli("enroll", "check-up", "people.csv", "--test", "--at", iso("0m"))
+    shop.run("0m")
+    set_up(shop, settings=f'test_recipients = ["{BO}"]\n')
+    assert shop.run("2m")["cancelled"] == {"no-test-recipient": 1}
+    assert shop.sent == [(ANNA, "result", "0:00"), (BO, "result", "0:00"), (BO, "focus", "0:02")]
+    told = shop.cli("explain", ANNA, "--at", iso("3m")).out
+    assert "test: the address is none of test_recipients -> cancelled" in told
+
+
 def test_tests_go_fast_to_test_recipients_alone_and_count_nowhere(any_shop: Shop) -> None:
     shop = any_shop
     fast = f'test_recipients = ["{ANNA}"]\n[sending]\ncap = 1\nquiet_hours = "00:00-23:59"\n'
