@@ -4,10 +4,11 @@
 2. The message leaves while no transaction is open.
 3. It is done; or it is put off, five times at most, and then given up and said so.
 
-Whoever does not answer is not asked a second time in the same run. A run that dies while it tells may tell once more.
+Whoever does not answer is not asked a second time in the same run: what else waits for them is put off. A run that
+dies while it tells may tell once more.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -23,7 +24,7 @@ from cartctl.store import alerts
 from cartctl.store.database import Database
 
 AT_MOST = 10
-"""In one run. Each may take as long as its time-out; what is left waits for the next run."""
+"""Told of in one run. Each may take as long as its time-out; what is left waits for the next run."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,13 +38,15 @@ class Messenger:
 def run(database: Database, rules: Rules, messenger: Messenger, *, clock: Clock) -> list[str]:
     """Tell of what waits. Returns what was given up, by ids alone."""
     with database.read() as connection:
-        rows = alerts.waiting(connection, due_by=clock(), limit=AT_MOST)
+        rows = alerts.waiting(connection, due_by=clock())
     problems: list[str] = []
     silent: set[str] = set()
-    for row in rows:
+    asked = 0
+    for at, row in enumerate(rows):
+        if asked == AT_MOST:
+            break
         segment = _segment(rules, row)
-        name = segment.alert if segment else ""
-        target = messenger.targets.get(name, name)
+        target = _target(messenger, segment)
         if target in silent:
             continue
         with database.write() as connection:
@@ -56,11 +59,26 @@ def run(database: Database, rules: Rules, messenger: Messenger, *, clock: Clock)
                 continue
         assert segment
         told: Told = messenger.tell(target, _alert(row, segment))
+        asked += 1
         if isinstance(told, Fault):
             silent.add(target)
+            theirs = [one for one in rows[at + 1 :] if _target(messenger, _segment(rules, one)) == target]
+            _put_off(database, theirs, told, again_at=now + wait)
         if problem := _settle(database, row, told, now=clock(), again_at=now + wait):
             problems.append(problem)
     return problems
+
+
+def _target(messenger: Messenger, segment: Segment | None) -> str:
+    name = segment.alert if segment else ""
+    return messenger.targets.get(name, name)
+
+
+def _put_off(database: Database, rows: Sequence[Row[Any]], why: Fault, *, again_at: datetime) -> None:
+    """Let others be told first in the next run too: the oldest of those who do not answer would fill it."""
+    with database.write() as connection:
+        for row in rows:
+            alerts.put_off(connection, row, until=max(again_at, why.until or again_at), reason=why.reason)
 
 
 def _segment(rules: Rules, row: Row[Any]) -> Segment | None:

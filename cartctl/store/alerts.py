@@ -21,7 +21,7 @@ def any_waiting(connection: Connection, *, due_by: datetime) -> bool:
     return connection.execute(waiting.limit(1)).first() is not None
 
 
-def waiting(connection: Connection, *, due_by: datetime, limit: int) -> Sequence[Row[Any]]:
+def waiting(connection: Connection, *, due_by: datetime) -> Sequence[Row[Any]]:
     """Return what is to be told now, the oldest first, each with its enrollment and contact."""
     return connection.execute(
         select(
@@ -37,7 +37,6 @@ def waiting(connection: Connection, *, due_by: datetime, limit: int) -> Sequence
         .join(contacts, contacts.c.id == enrollments.c.contact_id)
         .where(alerts.c.done_at.is_(None), alerts.c.attempt_at <= due_by)
         .order_by(alerts.c.attempt_at, alerts.c.enrollment_id)
-        .limit(limit)
     ).all()
 
 
@@ -48,7 +47,9 @@ def take(connection: Connection, row: Row[Any], *, again_at: datetime) -> bool:
 
 
 def put_off(connection: Connection, row: Row[Any], *, until: datetime, reason: str) -> None:
-    connection.execute(update(alerts).where(_is(row)).values(attempt_at=until, reason=reason[:200]))
+    """Let it be tried again at `until`. What was told meanwhile stays told."""
+    still = update(alerts).where(_is(row), alerts.c.done_at.is_(None))
+    connection.execute(still.values(attempt_at=until, reason=reason[:200]))
 
 
 def done(connection: Connection, row: Row[Any], *, at: datetime, reason: str = "") -> None:

@@ -70,8 +70,10 @@ def configure(shop: Shop, alert: str, more: str = "") -> None:
     shop.configure(f'templates = "templates"\n{more}')
 
 
-def enter(database: EngineDatabase, email: str = "anna@example.com", *, is_test: bool = False) -> int:
-    """Let a contact enter the segment that somebody is told of."""
+def enter(
+    database: EngineDatabase, email: str = "anna@example.com", *, is_test: bool = False, segment: str = "critical"
+) -> int:
+    """Let a contact enter a segment that somebody is told of."""
     with database.write() as connection:
         contact = contacts_store.ensure(connection, [email])[email]
         connection.execute(
@@ -80,9 +82,9 @@ def enter(database: EngineDatabase, email: str = "anna@example.com", *, is_test:
             .values(first_name="Anna", business_name="Anna's Bakery <Ltd> @everyone")
         )
         row = {"sequence": "course", "contact_id": contact, "store": "main", "status": "finished"}
-        row |= {"segment": "critical", "enrolled_at": at("0m"), "is_test": is_test}
+        row |= {"segment": segment, "enrolled_at": at("0m"), "is_test": is_test}
         id_ = int(connection.execute(insert(enrollments).values(row).returning(enrollments.c.id)).scalar_one())
-        alerts_store.announce(connection, id_, "critical", at=at("0m"))
+        alerts_store.announce(connection, id_, segment, at=at("0m"))
         return id_
 
 
@@ -192,6 +194,19 @@ def test_a_webhook_that_is_down_is_asked_once_a_run(any_shop: Shop, database: En
     run(any_shop, "10m")
     assert len(chat.told) == 4
     assert [done for _, done, _ in left(database)] == [True, True, True]
+
+
+def test_a_webhook_that_is_down_keeps_no_one_else_waiting(any_shop: Shop, database: EngineDatabase, chat: Chat) -> None:
+    configure(any_shop, f"webhook:{chat.url}")
+    sequence = any_shop.folder / "templates" / "course" / "sequence.toml"
+    sequence.write_text(f'{sequence.read_text(encoding="utf-8")}alert = "mail:owner@example.com"\n', encoding="utf-8")
+    for number in range(12):
+        enter(database, f"person{number}@example.com")
+    enter(database, segment="calm")
+    chat.answer = lambda: Response(status=503)
+    run(any_shop, "1m")
+    assert ([mail.to for mail in any_shop.mails], len(chat.told)) == (["owner@example.com"], 1)
+    assert [(attempts, done) for attempts, done, _ in left(database)] == [(1, False), *[(0, False)] * 11, (1, True)]
 
 
 def test_a_webhook_that_asks_to_wait_is_left_alone_for_as_long(
