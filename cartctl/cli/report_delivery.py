@@ -4,11 +4,12 @@ from datetime import date, datetime
 from pathlib import Path
 
 from cartctl import wiring
+from cartctl.cli.report_files import write_page
 from cartctl.cli.report_page import ReportPages
 from cartctl.cli.session import State, complain
 from cartctl.domain.identity import mask_email
 from cartctl.domain.times import Bound
-from cartctl.errors import UnwritableFileError, UsageError
+from cartctl.errors import UsageError
 from cartctl.jobs import mail_report, restored
 from cartctl.jobs.mail_report import Became, Mailed
 from cartctl.jobs.report import everything
@@ -35,7 +36,7 @@ def deliver(
     found = everything.run(database, rules=rules, asked=asked)
     page = pages.page(found, asked)
     if file is not None:
-        _write(file, page)
+        write_page(state.loaded, file, page)
         state.say(f"{file} written")
     if to is None:
         return 0
@@ -78,19 +79,6 @@ def _brands(rules: Rules) -> str:
 
 def _day(bound: Bound) -> date | None:
     return bound.date() if isinstance(bound, datetime) else bound
-
-
-def _write(file: Path, page: str) -> None:
-    """Replace the file in one step: who opens it finds the old page or the new."""
-    partial = file.with_name(f"{file.name}.part")
-    try:
-        partial.write_text(page, encoding="utf-8")
-        partial.replace(file)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise UnwritableFileError(
-            f"--html: {file}: {error.strerror}: name a file in a folder that may be written to"
-        ) from None
 
 
 def _tell(state: State, to: str, mailed: Mailed) -> int:

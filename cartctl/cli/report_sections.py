@@ -365,7 +365,7 @@ def _net(tier: Tier, currency: str) -> str:
 
 
 def _incremental(lift: Lift) -> str:
-    return "too early" if lift.incremental is None or lift.more_needed else f"about {lift.incremental:,.0f}"
+    return "too early" if lift.incremental is None or lift.is_early else f"about {lift.incremental:,.0f}"
 
 
 def _any_open(filled: Mapping[date, Counted]) -> bool:

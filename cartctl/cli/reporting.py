@@ -1,6 +1,5 @@
 """`cartctl report`, and what it can be asked by name."""
 
-import csv
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, tzinfo
@@ -12,6 +11,7 @@ import typer
 from cartctl import wiring
 from cartctl.cli.contacts import read_address
 from cartctl.cli.options import AsJson, At, Verbose, state_of
+from cartctl.cli.report_files import write_sheet
 from cartctl.cli.session import State, clock, print_json, read_at
 from cartctl.domain.times import Bound, NoOffsetError, format_duration, parse_bound, zone_named
 from cartctl.errors import UsageError
@@ -19,7 +19,6 @@ from cartctl.suggest import did_you_mean
 
 if TYPE_CHECKING:  # they bring pandas, which no other command pays for
     from cartctl.jobs.report.asking import Asked
-    from cartctl.jobs.report.sheets import Sheet
 
 app = typer.Typer(help="Tell what was abandoned, what came back, and what that was worth.", invoke_without_command=True)
 
@@ -145,7 +144,7 @@ def _overall(state: State, wanted: Wanted) -> None:
     meanings = definitions.define(definitions.DEFAULT, asked) if wanted.define else {}
     if wanted.csv_file:
         sheet = sheets.of_report(result)
-        _write(wanted.csv_file, sheet.beside(sheets.of_report(before)) if before else sheet)
+        write_sheet(state.loaded, wanted.csv_file, sheet.beside(sheets.of_report(before)) if before else sheet)
     if wanted.as_json:
         extra = ({"before": before.as_json()} if before else {}) | ({"definitions": meanings} if meanings else {})
         print_json(result.as_json() | extra)
@@ -171,7 +170,7 @@ def _ask(state: State, name: str, wanted: Wanted) -> None:
     sheet = answer.sheet.beside(before.sheet) if before else answer.sheet
     meanings = definitions.define(question.words, asked) if wanted.define else {}
     if wanted.csv_file:
-        _write(wanted.csv_file, sheet)
+        write_sheet(state.loaded, wanted.csv_file, sheet)
     if wanted.as_json:
         found: dict[str, Any] = {
             "since": asked.since.isoformat() if asked.since else None,
@@ -217,17 +216,6 @@ def _before(asked: "Asked", rules: Any) -> "Asked":
         return asked.before(rules)
     except (OverflowError, ValueError) as error:
         raise UsageError(f"--compare: {error}") from None
-
-
-def _write(path: Path, sheet: "Sheet") -> None:
-    """Write a table as CSV: amounts as decimals, rates from 0 to 1, dates as 2026-11-01."""
-    try:
-        with path.open("w", encoding="utf-8", newline="") as stream:
-            writer = csv.writer(stream)
-            writer.writerow(column.title for column in sheet.columns)
-            writer.writerows([[str(cell) if cell is not None else "" for cell in row] for row in sheet.rows])
-    except OSError as error:
-        raise UsageError(f"--csv: {path} cannot be written: {error.strerror}") from None
 
 
 def _page(state: State, wanted: Wanted, *, html: Path | None, email: str | None) -> int:

@@ -29,13 +29,16 @@ _BAR = 8
 """Characters of the longest bar."""
 
 
+def _console() -> Console:
+    """Names are the shop's own: no bracket or colon in them is markup."""
+    return Console(highlight=False, markup=False, emoji=False)
+
+
 def show_report(report: Report, *, attribution_window: str) -> None:
     """Print the report."""
-    console = Console(highlight=False)
+    console = _console()
     since, until = (bound.isoformat() if bound else "…" for bound in (report.since, report.until))
-    console.print(
-        f"[bold]Carts {since} to {until}[/bold]" if report.since or report.until else "[bold]All carts[/bold]"
-    )
+    console.print(f"Carts {since} to {until}" if report.since or report.until else "All carts", style="bold")
     if report.by_period:
         console.print(_counts("from", {f"{begins}": row for begins, row in report.by_period.items()}))
     channels = {**report.by_channel, "all": report.all} if len(report.by_channel) != 1 else report.by_channel
@@ -57,9 +60,7 @@ def show_report(report: Report, *, attribution_window: str) -> None:
 
 def show_period(asked: Asked) -> None:
     since, until = (bound.isoformat() if bound else "…" for bound in (asked.since, asked.until))
-    Console(highlight=False).print(
-        f"[bold]Carts {since} to {until}[/bold]" if asked.since or asked.until else "[bold]All carts[/bold]"
-    )
+    _console().print(f"Carts {since} to {until}" if asked.since or asked.until else "All carts", style="bold")
 
 
 def show_sheet(sheet: Sheet) -> None:
@@ -67,7 +68,7 @@ def show_sheet(sheet: Sheet) -> None:
 
     Numbers of the period before stand in brackets behind those of today.
     """
-    console = Console(highlight=False)
+    console = _console()
     keys = [number for number, column in enumerate(sheet.columns) if column.kind is Kind.KEY]
     numbers = [number for number, column in enumerate(sheet.columns) if column.kind not in (Kind.KEY, Kind.MONEY)]
     if sheet.rows:
@@ -78,7 +79,7 @@ def show_sheet(sheet: Sheet) -> None:
 
 
 def show_lines(lines: Sequence[str]) -> None:
-    console = Console(highlight=False)
+    console = _console()
     for line in lines:
         console.print(line)
 
@@ -86,8 +87,8 @@ def show_lines(lines: Sequence[str]) -> None:
 def show_comparison(totals: Sheet, before: Report) -> None:
     """Print one row of numbers as rows: what it is, now, and in the period before."""
     since, until = (bound.isoformat() if bound else "…" for bound in (before.since, before.until))
-    console = Console(highlight=False)
-    console.print(f"[bold]Beside {since} to {until}[/bold]")
+    console = _console()
+    console.print(f"Beside {since} to {until}", style="bold")
     table = _table("", "now", "before")
     (row,) = totals.rows
     cells = dict(zip(totals.columns, row, strict=True))
@@ -183,11 +184,11 @@ def _title(column: Column) -> str:
 
 def show_definitions(definitions: Mapping[str, str]) -> None:
     """Print what the words above mean."""
-    console = Console(highlight=False)
+    console = _console()
     if definitions:
         console.print()
     for word, meaning in definitions.items():
-        console.print(f"[dim]{word}: {meaning}[/dim]")
+        console.print(f"{word}: {meaning}", style="dim")
 
 
 def _counts(first: str, rows: Mapping[str, Counted]) -> Table:
@@ -213,8 +214,9 @@ def _money(row: Counted, currencies: list[str]) -> Table:
 def _tiers(row: Counted, lifts: Sequence[Lift], window: str) -> Table:
     """Three ways of crediting the mails with orders, side by side."""
     table = _table(f"bought within {window}", "after a click", "after a mail", "beyond the holdout")
-    beyond = [lift.incremental for lift in lifts if lift.incremental is not None]
-    table.add_row("orders", str(row.clicked.orders), str(row.sent.orders), f"{sum(beyond):.0f}" if beyond else "–")
+    beyond = [lift.incremental for lift in lifts if lift.incremental is not None and not lift.is_early]
+    credited = f"{sum(beyond):.0f}" if beyond else "too early" if lifts else "–"
+    table.add_row("orders", str(row.clicked.orders), str(row.sent.orders), credited)
     for currency in sorted(row.clicked.revenue.keys() | row.sent.revenue.keys()):
         table.add_row(f"{currency}, net", _net(row.clicked, currency), _net(row.sent, currency), "")
     return table

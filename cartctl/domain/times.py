@@ -63,13 +63,20 @@ def parse_instant(text: str, zone: tzinfo | None = None) -> datetime:
 
 
 def parse_bound(text: str | None, now: datetime, zone: tzinfo = UTC) -> Bound:
-    """Read a bound of a period: a date, a time with its offset, or how long ago (`30d`). Raises ValueError.
+    """Read a bound of a period: a date, a time with its offset, or how long ago (`30d`), in YEARS. Raises ValueError.
 
     Whole weeks are counted back from this week's Monday, on the calendar of `zone`: `0w` is that Monday, `1w` the one
     before.
     """
     if text is None:
         return None
+    found = _bound(text, now, zone)
+    if found.year not in YEARS:
+        raise ValueError(f'"{text}" is not within the years from {YEARS[0]} to {YEARS[-1]}')
+    return found
+
+
+def _bound(text: str, now: datetime, zone: tzinfo) -> date | datetime:
     if re.fullmatch(r"\d{4}-\d\d-\d\d", text.strip()):
         return date.fromisoformat(text.strip())
     if match := re.fullmatch(r"(\d{1,3})w", text.strip()):

@@ -1,5 +1,6 @@
 """Copy the shipped templates into a folder of the shop's own, to be edited. Nothing that is there is changed."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,11 +25,19 @@ def run(shipped: Path, folder: Path, *, sequence: str | None) -> Ejected:
     names = sorted(path.parent.name for path in shipped.glob(f"*/{SEQUENCE_FILE}"))
     if sequence is not None and sequence not in names:
         raise UsageError(f'no sequence "{sequence}" comes with cartctl{did_you_mean(sequence, names)}')
+    sources = [source for source in sorted((shipped / (sequence or "")).rglob("*")) if source.is_file()]
+    _refuse_links(folder, (source.relative_to(shipped) for source in sources))
     result = Ejected()
-    for source in sorted((shipped / (sequence or "")).rglob("*")):
-        if source.is_file():
-            _copy(source, folder, source.relative_to(shipped), result)
+    for source in sources:
+        _copy(source, folder, source.relative_to(shipped), result)
     return result
+
+
+def _refuse_links(folder: Path, names: Iterable[Path]) -> None:
+    """Raise UsageError where a folder within `folder` is a link that leads out of it."""
+    for parent in sorted({folder / name.parent for name in names}):
+        if not parent.resolve().is_relative_to(folder.resolve()):
+            raise UsageError(f"{parent} is a link that leads out of {folder}: put a folder there, or name another DIR")
 
 
 def _copy(source: Path, folder: Path, name: Path, result: Ejected) -> None:

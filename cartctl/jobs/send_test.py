@@ -8,8 +8,9 @@ from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from cartctl.domain.identity import mask_email, normalise_email
+from cartctl.domain.identity import mask_email
 from cartctl.errors import UsageError
+from cartctl.importers import fields
 from cartctl.jobs.rules import Rules
 from cartctl.mail.message import (
     Accepted,
@@ -44,8 +45,10 @@ class Tested:
 def check_recipient(database: Database, to: str, *, rules: Rules, sequence: str, hashing_key: bytes) -> str:
     """Return the address as it is written to. Raises UsageError where it is none, or nobody may write to it."""
     try:
-        email = normalise_email(envelope_address(to))
+        email = fields.email(envelope_address(to), "--to") if to.count("@") == 1 else None  # one address, no list
     except ValueError:
+        email = None
+    if email is None:
         raise UsageError("--to: that is no e-mail address (anna@example.com is)") from None
     if rules.test_mode and email not in rules.test_recipients:
         raise UsageError(

@@ -37,7 +37,8 @@ async def _report(
         return posts.too_many(wait)
     now = service.clock()
     try:
-        bounds = parse_bound(since, now), parse_bound(until, now)
+        zone = service.rules.default_store.zone
+        bounds = parse_bound(since, now, zone), parse_bound(until, now, zone)
     except ValueError:
         return posts.answer(422, error="since and until are dates (2026-11-01), times with an offset, or 30d")
     report = await service.reports.get((since, until, include_outbox), *bounds, include_outbox=include_outbox, now=now)

@@ -193,6 +193,17 @@ def test_lift_is_told_in_a_plain_sentence(shop: Shop) -> None:
     assert row["incremental"] == len(treated)
 
 
+def test_what_may_be_chance_is_credited_to_nobody(shop: Shop) -> None:
+    holding_out(shop, 50)
+    shop.carts(*carts_of(PEOPLE), when="5m")
+    shop.run("30m")
+    shop.orders(order("o-1", placed="2h", email=min(to for to, _, _ in shop.sent)), when="3h")
+    (row,) = ask(shop, "lift", "4h")
+    assert (round(row["incremental"]), row["more_needed"] > 0) == (1, True)
+    (orders,) = (line for line in shop.cli("report", "--at", iso("4h")).out.splitlines() if "│ orders " in line)
+    assert orders.split("│")[-2].strip() == "too early"
+
+
 def test_periods_are_days_weeks_and_months_of_each_store(shop: Shop) -> None:
     shop.configure('timezone = "Pacific/Auckland"\n[stores.kiwi]\ntimezone = "Pacific/Auckland"\n')
     shop.carts(
@@ -260,6 +271,8 @@ def test_definitions_are_printed_only_if_asked_for(busy: Shop) -> None:
         (["--json", "steps"], "options stand behind the name"),
         (["--csv", "nowhere/x.csv"], "cannot be written"),
         (["--since", "soon"], "--since"),
+        (["--since", "0001-01-01"], "--since: "),
+        (["--until", "9999-12-31"], "--until: "),
     ],
 )
 def test_what_cannot_be_meant_is_refused(shop: Shop, options: list[str], complaint: str) -> None:
@@ -302,3 +315,62 @@ def test_the_demos_numbers_can_be_counted_in_its_exports(shop: Shop, monkeypatch
     usd = found["USD"]["revenue"]["USD"]
     assert (usd["recovered_gross"], usd["recovered_net"]) == ("98.00", "88.50")
     assert shop.cli("report", "--json").json["late_orders"] == 1
+
+
+def test_nothing_but_an_earlier_report_is_replaced(shop: Shop, tmp_path: Path) -> None:
+    """A name too much on the command line costs no file."""
+    shop.carts(cart("c-1"), when="5m")
+    (tmp_path / "carts.csv").write_text("cart_id,updated_at\nc-1,now\n")
+    (tmp_path / "page.html").write_text("<!doctype html>\n<h1>Our shop</h1>\n")
+    (tmp_path / "folder").mkdir()
+    database = next(path for path in Path.cwd().rglob("*.db"))
+    configuration = Path("cartctl.toml").resolve()
+    (tmp_path / "link.csv").symlink_to(configuration)
+    for name in (database, configuration, "carts.csv", "page.html", "folder", "link.csv", "/dev/null"):
+        path = tmp_path / name
+        before = path.read_bytes() if path.is_file() else None
+        for option in ("--csv", "--html"):
+            outcome = shop.cli("report", option, path, "--at", iso("1h"), ok=False)
+            assert (outcome.exit_code, outcome.err.startswith(f"cartctl: {option}: ")) == (2, True)
+            assert outcome.err.count("\n") == 1
+            assert (path.read_bytes() if path.is_file() else None) == before
+    for option, file in (("--csv", "mine.csv"), ("--html", "mine.html")):
+        (tmp_path / file).touch()
+        for when in ("1h", "2h"):
+            shop.cli("report", option, tmp_path / file, "--at", iso(when))
+    for name in NAMES:
+        shop.cli("report", name, "--csv", tmp_path / "mine.csv", "--at", iso("1h"))
+    assert not list(tmp_path.glob("*.part")) + list(tmp_path.glob(".*.part"))
+
+
+@pytest.mark.parametrize("code", ["=HYPERLINK(1)[/b]", "+1[/]", "-1", "@SUM(1)[red]"])
+def test_a_name_is_neither_markup_nor_a_formula(any_shop: Shop, database: EngineDatabase, code: str) -> None:
+    any_shop.carts(cart("c-1", channel="website"), when="5m")
+    any_shop.run("30m")
+    any_shop.orders(order("o-1", placed="2h", cart_id="c-1", coupon=code), when="3h")
+    with database.write() as connection:
+        connection.execute(update(messages).values(coupon=code))
+    any_shop.cli("report", "coupons", "--csv", "out.csv", "--at", iso("4h"))
+    assert [row[0] for row in table(Path("out.csv"))] == ["coupon", f"'{code}"]
+    assert code in any_shop.cli("report", "coupons", "--at", iso("4h")).out
+
+
+def test_no_cart_is_in_both_of_two_periods(shop: Shop) -> None:
+    """A day begins in the store before it does in the zone of the shop, and the period before ends with it."""
+    shop.configure('[stores.kiwi]\ntimezone = "Pacific/Auckland"\n')
+    path = Path("kiwi.csv")
+    path.write_text(
+        "cart_id,updated_at,email,sku,name,quantity,unit_price,currency\n"
+        "k-1,2026-03-08T12:00:00Z,k@example.com,a,Mug,1,5.00,EUR\n"
+    )
+    shop.cli("import", "carts", path, "--store", "kiwi", "--at", "2026-03-08T12:01:00Z")
+    shop.run("150h")
+    report = shop.report("200h", "--since", "2026-03-09", "--compare")
+    assert (report["abandoned"], report["before"]["abandoned"]) == (1, 0)
+
+
+def test_periods_without_number_are_refused(shop: Shop) -> None:
+    shop.cli("report", "lift", "--by", "day", "--since", "2025-02-01", "--at", iso("0m"))
+    outcome = shop.cli("report", "lift", "--by", "day", "--since", "1990-01-01", "--at", iso("0m"), ok=False)
+    assert outcome.exit_code == 2
+    assert outcome.err.startswith("cartctl: --by: more than 400 periods: ask with a later --since")

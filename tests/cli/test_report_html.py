@@ -211,7 +211,7 @@ def test_a_small_page_by_heart(any_shop: Shop, golden: Callable[[str, str], None
 def test_a_file_that_cannot_be_written_is_named(shop: Shop) -> None:
     outcome = shop.cli("report", "--html", "nowhere/report.html", ok=False)
     assert outcome.exit_code == 2
-    assert outcome.err.startswith("cartctl: --html: nowhere/report.html: No such file or directory")
+    assert outcome.err.startswith("cartctl: --html: nowhere/report.html cannot be written: No such file or directory")
     outcome = shop.cli("report", "--html", "report.html", "--json", ok=False)
     assert (outcome.exit_code, Path("report.html").exists()) == (2, False)
 

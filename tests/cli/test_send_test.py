@@ -116,7 +116,17 @@ def test_a_pause_does_not_keep_a_mended_mail_from_being_looked_at(shop: Shop) ->
     send(shop)
 
 
-@pytest.mark.parametrize("to", ["you", "you@", "@example.com", "a@b@c\nBcc: x@example.com"])
+@pytest.mark.parametrize(
+    "to",
+    [
+        "you",
+        "you@",
+        "@example.com",
+        "x@example.com,y@example.com",
+        "X <x@example.com>, Y <y@example.com>",
+        "a@b@c\nBcc: x@example.com",
+    ],
+)
 def test_what_is_no_address_is_refused(shop: Shop, to: str) -> None:
     outcome = send(shop, ok=False, to=to)
     assert outcome.exit_code == 2

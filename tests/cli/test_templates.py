@@ -63,3 +63,13 @@ def test_a_folder_that_cannot_be_made_is_named(cli: Cli) -> None:
     assert outcome.exit_code == 2
     assert outcome.err.startswith("cartctl: mine/")
     assert "cannot be written" in outcome.err
+
+
+def test_a_link_that_leads_out_of_the_folder_is_refused(cli: Cli) -> None:
+    MINE.mkdir()
+    Path("elsewhere").mkdir()
+    (MINE / "shared").symlink_to(Path("elsewhere").resolve())
+    outcome = cli("templates", "eject", "mine", ok=False)
+    assert outcome.exit_code == 2
+    assert outcome.err.startswith("cartctl: mine/shared is a link that leads out of mine")
+    assert (list(Path("elsewhere").iterdir()), there()) == ([], [])

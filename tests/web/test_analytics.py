@@ -43,5 +43,21 @@ def test_the_report_needs_its_key(site: Site, shop: Shop, path: str) -> None:
     with open_site(shop, SETTINGS) as other:
         for headers in ({}, with_key("x"), with_key(API_KEY), {"Authorization": REPORT_KEY}):
             assert other.client.get(path, headers=headers).status_code == 401
-        for query in ("since=soon", "until=2026-13-45", "since=1", "since=2026-03-01T10:00:00"):
+        for query in (
+            "since=soon",
+            "until=2026-13-45",
+            "since=1",
+            "since=0001-01-01",
+            "until=9999-12-31",
+            "since=2026-03-01T10:00:00",
+        ):
             assert other.client.get(f"{path}?{query}", headers=with_key(REPORT_KEY)).status_code == 422
+
+
+def test_weeks_are_those_of_the_shop(shop: Shop) -> None:
+    shop.configure('timezone = "Pacific/Auckland"\n')
+    mailed(shop)
+    with open_site(shop, f'timezone = "Pacific/Auckland"\n{SETTINGS}') as site:
+        site.now = "145h"  # a Monday there, and a Sunday in Greenwich
+        answer = site.client.get("/api/cart/stats?since=1w&until=0w", headers=with_key(REPORT_KEY)).json()
+        assert (answer["since"], answer["until"]) == ("2026-03-02", "2026-03-09")

@@ -16,6 +16,7 @@ from sqlalchemy import Connection, text
 from cartctl import resources
 from cartctl.domain.scanners import LIKELY_HUMAN_BELOW
 from cartctl.domain.times import Bound
+from cartctl.errors import UsageError
 from cartctl.jobs.rules import Rules
 from cartctl.store.figures import stores
 from cartctl.store.instants import from_micros, to_micros
@@ -24,6 +25,8 @@ _FIRST, _LAST = -(2**62), 2**62
 _SLOT = 900_000_000
 """Microseconds: a quarter of an hour. No zone has been off from UTC by anything else since 1990."""
 _ONE_SLOT = 2**62
+_PIECES = 400
+"""Each is asked for by itself; a year of days is less."""
 _MICROSECOND = timedelta(microseconds=1)
 
 
@@ -67,11 +70,12 @@ class Asked:
         since, until = self.since, self.until if self.until is not None else self.now
         if _is_day(since) and _is_day(until):
             return replace(self, since=since - (until - since), until=since)
-        since, until = (_instant(bound, rules.default_store.zone) for bound in (since, until))
-        return replace(self, since=since - (until - since), until=since)
+        begins, ends = (_instant(bound, rules.default_store.zone) for bound in (since, until))
+        return replace(self, since=begins - (ends - begins), until=since)  # a day ends at each store's own midnight
 
     def pieces(self, rules: Rules, earliest: datetime) -> Iterator[tuple[date, "Asked"]]:
         """Ask for each day, week or month by itself, with its first day. `earliest`: before it there is nothing.
+        Raises UsageError for more than _PIECES of them.
 
         Days are those of the calendar of `timezone` here, and of each store's own where they are asked for.
         """
@@ -82,6 +86,10 @@ class Asked:
         begins = [self.by.begins(first)]
         while (after := self.by.after(begins[-1])) <= last:
             begins.append(after)
+            if len(begins) > _PIECES:
+                raise UsageError(
+                    f"--by: more than {_PIECES} periods: ask with a later --since, or cut into longer periods"
+                )
         for number, begin in enumerate(begins):
             since = begin if number else self.since
             until = begins[number + 1] if number + 1 < len(begins) else self.until

@@ -246,6 +246,11 @@ class Lift:
         """How many of the treated came back because of the mails: the difference times their number."""
         return None if self.difference is None else self.difference * self.treated.contacts
 
+    @property
+    def is_early(self) -> bool:
+        """Whether `incremental` may still be chance, and is told to nobody who does not look for it."""
+        return self.incremental is None or self.more_needed > 0
+
     def as_json(self) -> dict[str, Any]:
         return {
             "sequence": self.sequence,
