@@ -13,6 +13,8 @@ from cartctl.domain.carts import CartStatus
 STAND_IN = "checkout:"
 """How the id of an order begins that only its checkout tells of: a completed checkout says that the shopper bought, but
 not under which order id. The shop's own orders may show the same purchase; see `closing_purchase`."""
+REORDERED_WITHIN = timedelta(days=30)
+"""How long after an order that was taken back another is the same purchase, ordered again, and not the next one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,8 @@ class Purchase:
     cart_token: str = ""
     contact_id: int | None = None
     phone: str | None = None
+    taken_back: bool = False
+    """Whether nothing is left of its money: cancelled, or refunded in full. It was bought all the same."""
 
     @property
     def stands_in(self) -> bool:
@@ -85,6 +89,28 @@ def _earliest(cart: CartIdentity, candidates: Sequence[Purchase], slack: timedel
     named = [p for p in candidates if names(p, cart) and (cart.created_at is None or p.placed_at >= cart.created_at)]
     same_shopper = [p for p in candidates if _is_shopper(p, cart) and p.placed_at >= cart.last_activity_at - slack]
     return min(named or same_shopper, key=lambda p: (p.placed_at, p.external_id), default=None)
+
+
+def ordered_again(
+    cart: CartIdentity, closing: Purchase, purchases: Iterable[Purchase], rules: PurchaseRules
+) -> Purchase:
+    """Return the purchase that replaced this one of an abandoned cart, which was taken back; else this one itself.
+
+    Only an order that names the cart replaces one that does. A cart that was never abandoned keeps what closed it.
+    """
+    if (
+        not closing.taken_back
+        or status_when_bought(cart, closing.placed_at, idle_after=rules.idle_after) == CartStatus.CONVERTED
+    ):
+        return closing
+    later = [
+        p
+        for p in purchases
+        if not p.taken_back
+        and closing.placed_at <= p.placed_at < closing.placed_at + REORDERED_WITHIN
+        and (names(p, cart) or not names(closing, cart))
+    ]
+    return closing_purchase(cart, later, slack=rules.slack) or closing
 
 
 def is_purchase(status: str, not_purchases: frozenset[str]) -> bool:

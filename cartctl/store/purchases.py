@@ -17,6 +17,7 @@ from cartctl.domain.purchases import (
     PurchaseRules,
     closing_purchase,
     names,
+    ordered_again,
     status_when_bought,
 )
 from cartctl.store import enrollments
@@ -168,9 +169,11 @@ def _match(connection: Connection, cart_ids: Sequence[int], rules: PurchaseRules
     affected_orders: set[int] = set()
     for row in rows:
         cart = _identity(row, former)
-        purchase = closing_purchase(cart, candidates.of(row, cart.former), slack=rules.slack)
+        purchases = candidates.of(row, cart.former)
+        purchase = closing_purchase(cart, purchases, slack=rules.slack)
         if purchase is None:
             continue  # a cart that was closed once is never opened again by a second look
+        purchase = ordered_again(cart, purchase, purchases, rules)
         # Looked at even where nothing changes: a later touch of one cart can move the credit from another.
         affected_orders.add(purchase.order_id)
         values = _values(row, cart, purchase, rules)
@@ -242,6 +245,7 @@ def _purchase(row: Row[Any]) -> Purchase:
         cart_token=row.cart_token,
         contact_id=row.contact_id,
         phone=row.phone,
+        taken_back=row.net_minor == 0 < row.total_minor,
     )
 
 

@@ -135,3 +135,31 @@ def test_a_phone_number_that_a_newer_export_lacks_still_finds_the_buyer(
             shop.carts(cart(**known), when="12m")
     live(shop, "45m", "25h")
     assert shop.sent == []
+
+
+CANCELLED = order("o-1", placed="1h", cart_id="c-1", status="cancelled", updated_at=iso("3h"))
+AGAIN = order("o-2", placed="5h", cart_id="c-1")
+
+
+@pytest.mark.parametrize("imports", [[CANCELLED, AGAIN], [AGAIN, CANCELLED]])
+def test_what_was_cancelled_and_ordered_again_counts_once(any_shop: Shop, imports: list[dict[str, str]]) -> None:
+    any_shop.carts(cart("c-1"), when="5m")
+    any_shop.run("30m")
+    any_shop.orders(order("o-1", placed="1h", cart_id="c-1"), when="2h")
+    for row in imports:
+        any_shop.orders(row, when="6h")
+        live(any_shop, "6h")
+    live(any_shop, "24h", "48h")
+    report = any_shop.report("49h")
+    assert (report["recovered"], report["revenue"]["EUR"]["recovered_net"]) == (1, "49.90")
+    assert report["attribution"]["sent"]["orders"] == 1
+    assert any_shop.sent == [(ANNA, "reminder", "0:30")], "who had bought is left alone, cancelled or not"
+
+
+def test_an_order_cancelled_before_the_cart_was_abandoned_makes_no_recovery_of_the_next(shop: Shop) -> None:
+    shop.carts(cart("c-1"), when="5m")
+    shop.orders(order("o-1", placed="10m", cart_id="c-1"), when="20m")
+    shop.orders(order("o-1", placed="10m", cart_id="c-1", status="cancelled", updated_at=iso("3h")), when="4h")
+    shop.orders(order("o-2", placed="5h", cart_id="c-1"), when="6h")
+    live(shop, "24h")
+    assert (shop.sent, shop.report("25h")["abandoned"]) == ([], 0)
