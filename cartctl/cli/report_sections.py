@@ -323,9 +323,9 @@ def _deliverability(found: Everything) -> Section:
 
 
 _BASIS = {
-    "delivered": "Rates are of delivered messages.",
+    "delivered": "Rates are of delivered messages, that of bounces of accepted ones.",
     "accepted": "The provider told of no delivery, so rates are of accepted messages: import its events to know more.",
-    "both": "Rates are of delivered messages; where a transport told of no delivery, of accepted ones.",
+    "both": "Rates are of delivered messages; of accepted ones for bounces, and where a transport told of no delivery.",
 }
 
 
@@ -333,21 +333,26 @@ def _delivered(transport: str, row: Delivered) -> Part:
     caption = f"Messages over {transport}" if transport else "Messages"
     counts = [("Accepted", row.accepted, ""), ("Delivered", row.delivered, share(row.delivered, row.accepted))]
     counts += [
-        (name.capitalize(), count, share(count, row.reached, decimals=2))
-        for name, count in (
-            *(("bounced", row.bounced), ("complained", row.complained), ("unsubscribed", row.unsubscribed)),
-            *(("clicked", row.clicked), ("clicked, raw", row.clicked_raw)),
+        (words, getattr(row, name), share(getattr(row, name), row.whole(name), decimals=2))
+        for words, name in (
+            *(("Bounced", "bounced"), ("Complained", "complained"), ("Unsubscribed", "unsubscribed")),
+            *(("Clicked", "clicked"), ("Clicked, raw", "clicked_raw")),
         )
     ]
     if row.opened or row.opened_by_machine:
         counts += [("Opened", row.opened, share(row.opened, row.reached, decimals=2))]
         counts += [("Opened by machines", row.opened_by_machine, share(row.opened_by_machine, row.reached, decimals=2))]
-    bad = (("Bounced", row.bounced, None), ("Unsubscribed", row.unsubscribed, None))
+    bad = (("Bounced", "bounced", None), ("Unsubscribed", "unsubscribed", None))
     chart = bars(
         f"{caption}: what went wrong, percent",
         [
-            Bar(name, (row.rate(count) or 0) * 100, share(count, row.reached, decimals=2), limit=limit)
-            for name, count, limit in (*bad, ("Complained (limit 0.30%)", row.complained, COMPLAINT_LIMIT * 100))
+            Bar(
+                words,
+                (row.rate(name) or 0) * 100,
+                share(getattr(row, name), row.whole(name), decimals=2),
+                limit=limit,
+            )
+            for words, name, limit in (*bad, ("Complained (limit 0.30%)", "complained", COMPLAINT_LIMIT * 100))
         ],
         full=2,
     )

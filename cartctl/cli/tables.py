@@ -44,7 +44,7 @@ def show_report(report: Report, *, attribution_window: str) -> None:
     channels = {**report.by_channel, "all": report.all} if len(report.by_channel) != 1 else report.by_channel
     console.print(_counts("channel", channels))
     if report.all.immature:
-        console.print(f"* with {report.all.immature} immature carts, which may still be bought")
+        console.print(f"* with {report.all.immature} immature carts: the time to buy them is not over")
     if money := report.all.left.keys() | report.all.bought.revenue.keys():
         console.print(_money(report.all, sorted(money)))
     if report.all.bought.orders or report.lift:

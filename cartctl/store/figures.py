@@ -29,6 +29,12 @@ def stores(connection: Connection) -> list[str]:
     return list(connection.execute(select(imports.c.store).distinct().order_by(imports.c.store)).scalars())
 
 
+def stores_enrolled(connection: Connection) -> list[str]:
+    """Return the names of all stores whose contacts were enrolled without a cart."""
+    named = select(enrollments.c.store).where(enrollments.c.cart_id.is_(None)).distinct()
+    return list(connection.execute(named).scalars())
+
+
 def messages_by_step(connection: Connection) -> Sequence[Row[Any]]:
     """Return (sequence, step, delivers, sent, failed, unknown) for every step that has any, all since the beginning."""
     counts = [

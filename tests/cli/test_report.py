@@ -12,6 +12,7 @@ from sqlalchemy import select, update
 from cartctl.store.database import EngineDatabase
 from cartctl.store.tables import carts, enrollments, events, messages
 from tests.jobs.test_holdout import PEOPLE, carts_of, holding_out
+from tests.nurture import BO, people, person, set_up
 from tests.shop import Outcome, Shop, at, cart, iso, order
 
 NAMES = ("steps", "channels", "stores", "currencies", "coupons", "lift", "deliverability")
@@ -154,6 +155,39 @@ def test_deliverability_counts_each_message_once_a_column(busy: Shop, database: 
     assert (row["reached"], row["basis"], row["clicked_rate"], row["open_rate"]) == (3, "delivered", 1 / 3, 1 / 3)
 
 
+def test_no_rate_passes_the_whole(busy: Shop, database: EngineDatabase) -> None:
+    event(database, "c-1", "reminder", "delivered", "31m")
+    for cart_id in ("c-1", "c-2", "c-3"):
+        event(database, cart_id, "reminder", "click", "40m", scanner_score=0)
+        event(database, cart_id, "urgency", "bounce", "25h", detail="hard")
+    (row,) = ask(busy, "deliverability", "28h")
+    assert (row["delivered"], row["clicked_rate"], row["bounced_rate"]) == (3, 1.0, 0.5), "a click proves delivery"
+
+
+def test_a_click_alone_does_not_make_a_transport_tell_of_deliveries(busy: Shop, database: EngineDatabase) -> None:
+    event(database, "c-1", "reminder", "click", "40m", scanner_score=0)
+    (row,) = ask(busy, "deliverability", "28h")
+    assert (row["delivered"], row["basis"], row["clicked_rate"]) == (0, "accepted", 1 / 6)
+
+
+def test_mails_to_contacts_without_a_cart_are_known_to_have_been_complained_of(
+    any_shop: Shop, database: EngineDatabase
+) -> None:
+    set_up(any_shop)
+    any_shop.cli("enroll", "check-up", people(any_shop, person(), person(BO)), "--at", iso("0m"))
+    any_shop.run("10m")
+    with database.write() as connection:
+        (first, *_) = connection.execute(select(messages.c.id).order_by(messages.c.id)).scalars()
+        connection.execute(
+            events.insert().values(
+                message_id=first, kind="spamreport", at=at("20m"), source="endpoint", detail="", content_hash="c"
+            )
+        )
+    (row,) = ask(any_shop, "deliverability", "1h")
+    assert (row["accepted"], row["complained"], row["complained_rate"]) == (2, 1, 0.5)
+    assert ask(any_shop, "deliverability", "1h", "--since", iso("30m")) == []
+
+
 def test_without_an_open_there_is_no_open_rate(busy: Shop) -> None:
     assert ask(busy, "deliverability", "28h")[0]["open_rate"] is None
 
@@ -177,9 +211,21 @@ def test_coupons_are_shown_and_redeemed(shop: Shop) -> None:
     ]
 
 
-def test_lift_is_told_in_a_plain_sentence(shop: Shop) -> None:
+def test_a_handful_of_shoppers_tells_nothing_of_the_mails(shop: Shop) -> None:
     holding_out(shop, 50)
     shop.carts(*carts_of(PEOPLE), when="5m")
+    shop.run("30m")
+    treated = sorted({to for to, _, _ in shop.sent})
+    shop.orders(*(order(f"o-{n}", placed="2h", email=email) for n, email in enumerate(treated)), when="3h")
+    (row,) = ask(shop, "lift", "4h")
+    assert row["low"] > 0, "all of one arm bought, and none of the other"
+    assert row["sentence"].startswith("too early to tell: about ")
+    assert row["more_needed"] > 0
+
+
+def test_lift_is_told_in_a_plain_sentence(shop: Shop) -> None:
+    holding_out(shop, 50)
+    shop.carts(*carts_of([f"shopper{number}@example.com" for number in range(100)]), when="5m")
     shop.run("30m")
     treated = sorted({to for to, _, _ in shop.sent})
     shop.orders(*(order(f"o-{n}", placed="2h", email=email) for n, email in enumerate(treated)), when="3h")

@@ -202,6 +202,7 @@ class Oracle:
     def delivery(self) -> dict[str, Counter[str]]:
         """Return what became of messages, by transport."""
         found: dict[str, Counter[str]] = defaultdict(Counter)
+        tells: dict[str, bool] = defaultdict(bool)
         for message in self.messages:
             told = self.events[message["id"]]
             kinds = {event["kind"] for event in told}
@@ -209,7 +210,9 @@ class Oracle:
             clicks = [event["scanner_score"] for event in told if event["kind"] == "click"]
             counts = found[message["transport"]]
             counts["accepted"] += 1
-            counts["delivered"] += "delivered" in kinds and "bounce" not in kinds
+            said = "delivered" in kinds and "bounce" not in kinds
+            tells[message["transport"]] |= said
+            counts["delivered"] += said or bool(kinds & {"open", "click", "spamreport", "unsubscribe"})
             counts["bounced"] += "bounce" in kinds
             counts["complained"] += "spamreport" in kinds
             counts["unsubscribed"] += "unsubscribe" in kinds
@@ -217,6 +220,8 @@ class Oracle:
             counts["opened_by_machine"] += opens == {"machine"}
             counts["clicked"] += any(score is not None and score < 50 for score in clicks)
             counts["clicked_raw"] += bool(clicks)
+        for transport, counts in found.items():
+            counts["delivered"] *= tells[transport]
         return found
 
     @property

@@ -18,7 +18,7 @@ from cartctl.domain.scanners import LIKELY_HUMAN_BELOW
 from cartctl.domain.times import Bound
 from cartctl.errors import UsageError
 from cartctl.jobs.rules import Rules
-from cartctl.store.figures import stores
+from cartctl.store.figures import stores, stores_enrolled
 from cartctl.store.instants import from_micros, to_micros
 
 _FIRST, _LAST = -(2**62), 2**62
@@ -153,7 +153,7 @@ def read_over_all(connection: Connection, name: str, asked: Asked, rules: Rules)
 def periods(connection: Connection, asked: Asked, rules: Rules) -> dict[str, tuple[int, int]]:
     """Return beginning and end of what is asked, in microseconds, by store: each has midnights of its own."""
     found = {}
-    for store in stores(connection):
+    for store in sorted({*stores(connection), *stores_enrolled(connection)}):
         zone = rules.store(store).zone
         since, until = (
             default if bound is None else to_micros(_instant(bound, zone))

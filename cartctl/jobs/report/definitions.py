@@ -18,16 +18,19 @@ DEFINITIONS: Mapping[str, str] = {
     "revenue": "what the orders that closed recovered carts came to, each order once; gross as ordered, net after "
     "refunds and cancellations; currencies are never added up",
     "clicked": "orders within {attribution_window} of a likely human click on our link; an order belongs to one cart, "
-    "and to the message whose link was followed last",
+    "only clicks on mails about that cart count, and it belongs to the message whose link was followed last",
     "sent, then bought": "orders within {attribution_window} after an accepted message; an order belongs to one cart, "
-    "and to the last message before it",
+    "and to the last message about that cart before it",
     "because of the mails": "what came back beyond the holdout, who are drawn by lot and never written to: the "
     "difference of the two rates, of 100 carts, with its 95 % interval (Newcombe); each contact counts once, by the "
     "first eligible cart",
-    "sent": "messages that the transport accepted for these carts",
+    "sent": "messages that the transport accepted for these carts; those to contacts without a cart stand in the "
+    "report of deliverability alone, by the time of sending",
     "late orders": "messages to shoppers who had by then bought, because the order was imported later",
-    "delivered": "messages of which the provider said so, and not that they bounced",
-    "rates": "÷ delivered; ÷ accepted where the transport told of no delivery, and the table says so",
+    "delivered": "messages of which the provider said so, and not that they bounced; whatever was opened, clicked, "
+    "called spam or answered by an unsubscription was delivered too",
+    "rates": "÷ delivered, bounces ÷ accepted; all ÷ accepted where the transport told of no delivery, and the table "
+    "says so",
     "bounced": "messages that the provider could not deliver, or dropped",
     "complained": "messages that were called spam; Gmail wants less than 0.10 %, and 0.30 % is the limit",
     "unsubscribed": "messages by whose link, or the provider's, somebody refused further mail",

@@ -38,7 +38,9 @@ def _by(frame: pd.DataFrame, columns: list[str], told: set[str] | None = None) -
     found = {}
     for row in rows(folded(frame, columns)):
         counts: Mapping[str, int] = {name: int(getattr(row, name)) for name in DELIVERED}
-        tells = row.transport in told if told is not None else counts["delivered"] > 0
+        tells = row.transport in told if told is not None else int(row.told_delivered) > 0
+        if not tells:  # a click proves one delivery, and says nothing of how many there were
+            counts = {**counts, "delivered": 0}
         found[tuple(getattr(row, name) for name in columns)] = Delivered(
             **counts, reached=counts["delivered"] if tells else counts["accepted"]
         )

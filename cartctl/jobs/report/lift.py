@@ -1,5 +1,7 @@
 """What came back because of the mails: who was written to beside the holdout, who was not."""
 
+import math
+
 from sqlalchemy import Connection
 
 from cartctl.domain import stats
@@ -8,6 +10,9 @@ from cartctl.jobs.report.asking import Asked, read_over_all, rows
 from cartctl.jobs.report.results import Arm, Lift
 from cartctl.jobs.rules import Rules
 from cartctl.store.database import Database
+
+FEWEST, FEWEST_BUYERS = 30, 5
+"""With fewer contacts in either arm, or fewer buyers in all, a handful of shoppers would speak for all of them."""
 
 
 def run(database: Database, *, rules: Rules, asked: Asked) -> list[Lift]:
@@ -31,7 +36,7 @@ def _lift(name: str, treated: Arm, holdout: Arm, rules: Rules) -> Lift:
     sequence = rules.sequences.get(name)
     share = sequence.holdout / 100 if sequence and sequence.holdout else 0.1
     numbers = (treated.converted, treated.contacts, holdout.converted, holdout.contacts)
-    more = stats.more_needed(*numbers, other_share=share)
+    more = stats.more_needed(*numbers, other_share=share) or _to_the_floor(treated, holdout, share)
     low, high = stats.newcombe(*numbers) if treated.contacts and holdout.contacts else (None, None)
     return Lift(
         sequence=name,
@@ -44,9 +49,18 @@ def _lift(name: str, treated: Arm, holdout: Arm, rules: Rules) -> Lift:
     )
 
 
+def _to_the_floor(treated: Arm, holdout: Arm, share: float) -> int:
+    """Say about how many more carts it takes until there are so many that an interval is worth a sentence."""
+    short = max((FEWEST - treated.contacts) / (1 - share), (FEWEST - holdout.contacts) / share, 0.0)
+    buyers, contacts = treated.converted + holdout.converted, treated.contacts + holdout.contacts
+    if buyers < FEWEST_BUYERS:
+        short = max(short, (FEWEST_BUYERS - buyers) * contacts / max(buyers, 1))
+    return math.ceil(short)
+
+
 def sentence(low: float | None, high: float | None, more: int) -> str:
     """Say in plain words what the interval tells."""
-    if low is None or high is None or low <= 0 <= high:
+    if low is None or high is None or more:
         return f"too early to tell: about {more:,} more carts are needed"
     if high < 0:
         return f"between {_of_100(-high, -low)} of 100 carts fewer came back because of the mails"

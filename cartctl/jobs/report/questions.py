@@ -53,7 +53,7 @@ def _cohorts(column: str) -> Callable[[Database, Rules, Asked], Answer]:
 
 def _immature(groups: Mapping[tuple[Cell, ...], Counted]) -> tuple[str, ...]:
     young = sum(one.immature for one in groups.values())
-    return (f"* with {young} immature carts, which may still be bought",) if young else ()
+    return (f"* with {young} immature carts: the time to buy them is not over",) if young else ()
 
 
 def _named(keys: tuple[str, ...], key: tuple[Cell, ...]) -> dict[str, Any]:

@@ -134,7 +134,7 @@ class Delivered:
     clicked_raw: int = 0
     """A link followed by anybody, machines too."""
     reached: int = 0
-    """What rates are of: delivered, or accepted where the transport told of no delivery."""
+    """What rates but that of bounces are of: delivered, or accepted where the transport told of no delivery."""
 
     @property
     def basis(self) -> str:
@@ -143,13 +143,17 @@ class Delivered:
             return "accepted"
         return "delivered" if self.reached == self.delivered else "both"
 
-    def rate(self, number: int) -> float | None:
-        return ratio(number, self.reached)
+    def whole(self, name: str) -> int:
+        """Return what the rate of this column is of: what bounced was accepted, and never delivered."""
+        return self.accepted if name == "bounced" else self.reached
+
+    def rate(self, name: str) -> float | None:
+        return ratio(getattr(self, name), self.whole(name))
 
     def as_json(self) -> dict[str, Any]:
         counts = {name: getattr(self, name) for name in DELIVERED}
-        rates = {f"{name}_rate": self.rate(getattr(self, name)) for name in RATED}
-        rates["open_rate"] = self.rate(self.opened) if self.opened or self.opened_by_machine else None
+        rates = {f"{name}_rate": self.rate(name) for name in RATED}
+        rates["open_rate"] = self.rate("opened") if self.opened or self.opened_by_machine else None
         return {**counts, "reached": self.reached, "basis": self.basis, **rates}
 
 
@@ -233,7 +237,7 @@ class Lift:
     high: float | None
     """The Newcombe interval (95 %) of the difference of the rates, each from -1 to 1; None where an arm is empty."""
     more_needed: int
-    """About so many more carts until the interval leaves zero out, if the rates stay; 0 where it does already."""
+    """About so many more carts until the interval leaves zero out, if the rates stay, and enough count; 0 where so."""
     sentence: str
 
     @property

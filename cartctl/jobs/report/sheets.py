@@ -130,7 +130,7 @@ def steps(figures: Iterable[tuple[tuple[Cell, ...], StepFigures]], keys: Sequenc
     for key, one in found:
         count, delivery = one.count, one.delivery
         row: list[Cell] = [*key, count.sequence, count.step, count.sent, delivery.reached, count.immature, count.late]
-        row += [delivery.rate(delivery.clicked), count.recovered.orders, count.clicked.orders, count.rate]
+        row += [delivery.rate("clicked"), count.recovered.orders, count.clicked.orders, count.rate]
         for currency in currencies:
             row += [*_takings(count.recovered, currency), one.per_recipient.get(currency)]
         rows.append(tuple(row))
@@ -167,7 +167,7 @@ def deliverability(parts: Iterable[tuple[tuple[Cell, ...], Delivered]], keys: Se
     rows = []
     for key, one in parts:
         numbers = [getattr(one, name) for name in (*counts, *clicks)]
-        rows.append((*key, *numbers, *(one.rate(getattr(one, name)) for name in RATED), one.basis))
+        rows.append((*key, *numbers, *(one.rate(name) for name in RATED), one.basis))
     return Sheet(columns, tuple(rows))
 
 
