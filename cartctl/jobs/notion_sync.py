@@ -129,7 +129,11 @@ class _Run:
             pages |= self._made_unseen(table, [row.subject for row in chunk if not row.page_id])
             for subject, page_id in pages.items():
                 if page_id:
-                    self.job.notion.discard(page_id, table.encoded({}))
+                    try:
+                        self.job.notion.discard(page_id, table.encoded({}))
+                    except RefusedError as error:  # it stays known: the next run tries again
+                        self.result.problems.append(f"notion: {kind} {subject}: {error}")
+                        continue
                     self.result.discarded += 1
                 with self.job.database.write() as connection:
                     mirrored.drop(connection, kind, subject)

@@ -269,6 +269,23 @@ def test_what_notion_refuses_is_named_by_id_and_stops_nothing_else(mirror: Mirro
     assert len(mirror.people) == 3
 
 
+def test_a_page_that_notion_does_not_let_be_emptied_is_named_and_stops_nothing_else(mirror: Mirror) -> None:
+    ids = fill(mirror, 2)
+    path = mirror.folder / "cartctl.toml"
+    text = path.read_text(encoding="utf-8").replace("[notion]\n", '[notion]\nsequences = ["course"]\n')
+    path.write_text(text, encoding="utf-8")
+    mirror.sync()
+    mirror.cli("contact", "forget", "person0@example.com", "--yes")
+    mirror.change(ids[1], status="finished")
+    refusals = [RefusedError(400, "validation_error", "this page is locked")]
+    mirror.standin.refuse = lambda request: refusals.pop() if request.startswith("PATCH") and refusals else None
+    outcome = mirror.sync_once(ok=False)
+    assert (outcome.exit_code, outcome.json["discarded"], outcome.json["updated"]) == (1, 1, 1)
+    assert f"notion: contact {ids[0]}: Notion refuses: 400" in outcome.err
+    mirror.sync()
+    assert "person0" not in json.dumps([page.properties for page in mirror.standin.pages.values()])
+
+
 def test_a_notion_that_is_not_there_ends_in_one_line(mirror: Mirror) -> None:
     fill(mirror, 1)
     mirror.standin.refuse = lambda _request: RefusedError(401, "unauthorized", "API token is invalid.")
