@@ -150,6 +150,8 @@ def _attribute(name: str, table: Mapping[str, Any]) -> Attribute:
     if kind not in TYPES:
         raise ValueError(f'unknown type "{kind}"{did_you_mean(str(kind), TYPES)}')
     bounds = dict(_bounds(kind, table))
+    if len(bounds) == 2 and bounds["min"] > bounds["max"]:
+        raise ValueError('"min" is more than "max"')
     attribute = Attribute(name=name, type=kind, min=bounds.get("min"), max=bounds.get("max"))
     if "default" not in table:
         return attribute
@@ -168,7 +170,10 @@ def _bounds(kind: str, table: Mapping[str, Any]) -> Iterator[tuple[str, Decimal]
             raise ValueError(f'"{key}" is of numbers; the type is {kind}')
         if isinstance(table[key], bool) or not isinstance(table[key], int | float):
             raise ValueError(f'"{key}" is a number')
-        yield key, Decimal(str(table[key]))
+        bound = Decimal(str(table[key]))
+        if not bound.is_finite():
+            raise ValueError(f'"{key}" is a finite number')
+        yield key, bound
 
 
 def parse_checks(data: Any) -> tuple[Check, ...]:

@@ -212,3 +212,15 @@ def test_a_booking_is_anything_but_no(given: str, booked: bool) -> None:
 def test_an_attribute_may_not_be_called_as_what_every_template_has() -> None:
     told = 'attribute "total": every template has this name already: take another one'
     assert refusal(HEAD + '[attributes.total]\ntype = "integer"\n' + STEP) == told
+
+
+@pytest.mark.parametrize(
+    ("bounds", "told"),
+    [
+        ("min = nan", '"min" is a finite number'),
+        ("max = inf", '"max" is a finite number'),
+        ("min = 3\nmax = 2", '"min" is more than "max"'),
+    ],
+)
+def test_bounds_that_nothing_lies_between_are_refused(bounds: str, told: str) -> None:
+    assert refusal(f'{HEAD}[attributes.red]\ntype = "number"\n{bounds}\n{STEP}').endswith(f'attribute "red": {told}')
