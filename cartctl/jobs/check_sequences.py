@@ -17,7 +17,7 @@ from cartctl.domain.sequences import Sequence as MailSequence
 from cartctl.errors import CostlyTemplateError, TemplateError
 from cartctl.jobs import contained
 from cartctl.jobs.contained import Limits
-from cartctl.jobs.sample_answers import sample_attributes
+from cartctl.jobs.sample_answers import RuleError, sample_attributes
 from cartctl.jobs.samples import codes_of, sample_people
 from cartctl.mail.facts import MailFacts, Rendered
 from cartctl.mail.render import Renderer
@@ -84,13 +84,17 @@ def run(
 ) -> Check:
     """Render all steps. Every fault is named once, with its first sample; those that let no mail be made come first.
 
-    Raises TemplateError for a check or a segment's rule that cannot be worked out.
+    Of a sequence with a check or a segment's rule that cannot be worked out nothing is rendered.
     """
     steps = rendered = 0
     problems: list[Fault] = []
     hints: list[str] = []
     for sequence in sequences.values():
-        known = sample_attributes(sequence)
+        try:
+            known = sample_attributes(sequence)
+        except RuleError as error:
+            problems.append(_of_rule(error, sequence))
+            continue
         hints += [f"{sequence.name}: {_NOBODY.format(segment)}" for segment in known if not known[segment]]
         for step in sequence.steps:
             steps += 1
@@ -231,6 +235,20 @@ class _Look:
         mark = "SAMPLE-CODE"
         with_code = self.renderer.render(self.sequence, self.step, replace(facts, coupon=mark)).text
         return mark in with_code and with_code.replace(mark, "") == mail.text
+
+
+def _of_rule(error: RuleError, sequence: MailSequence) -> Fault:
+    return Fault(
+        template=f"{sequence.name}/sequence.toml",
+        line=None,
+        fault=" ".join(str(error).split())[:_LONGEST],
+        advice="what an attribute is, [attributes] says: a text is no number",
+        renders=False,
+        step=sequence.name,
+        locale=sequence.language,
+        segment=error.segment,
+        sample="made-up answers",
+    )
 
 
 def _advice(error: TemplateError, sequence: MailSequence, step: Step, segment: str) -> str:

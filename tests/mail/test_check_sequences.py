@@ -349,3 +349,19 @@ def test_every_segment_is_rendered_and_a_contact_needs_no_way_back_to_a_cart(sho
     assert check(shop).err.startswith(
         "cartctl: nurture/hello@big.txt, line 1: 'sze' is undefined (sample: usual, en, segment big): "
     )
+
+
+def test_a_rule_that_has_no_outcome_is_named_and_the_others_are_checked(shop: Shop, own: Path) -> None:
+    nurture = own.parent / "nurture"
+    nurture.mkdir()
+    segments = '[[segment]]\nkey = "big"\nwhen = "size > 5"\n[[segment]]\nkey = "others"\n'
+    head = 'trigger = "enrolled"\n[attributes]\nsize = { type = "text" }\n'
+    step = '[[step]]\nkey = "hello"\nafter = "1h"\nsubject = "Hello"\n'
+    (nurture / "sequence.toml").write_text(head + segments + step, encoding="utf-8")
+    with_text(own, GOOD + "\n{{ cupon }}")
+    outcome = check(shop)
+    assert outcome.exit_code == 1
+    assert 'cartctl: nurture/sequence.toml: segment "big": "size > 5": TypeError: ' in outcome.err
+    assert "'cupon' is undefined" in outcome.err
+    problem = next(one for one in check(shop, "--json").json["problems"] if one["step"] == "nurture")
+    assert (problem["segment"], problem["renders"]) == ("big", False)
