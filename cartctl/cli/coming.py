@@ -1,6 +1,5 @@
 """`cartctl plan` and `cartctl simulate`: what is to come, and what would have been. Neither writes anything."""
 
-from collections.abc import Iterable
 from datetime import datetime
 from functools import partial
 from typing import Annotated, Any
@@ -56,18 +55,19 @@ def plan(
             if as_json:
                 late = [brake.as_json() for brake in late_feeds(database)]
                 head = {"now": now.isoformat(), "until": end.isoformat(), **found.as_json(), "late_feeds": late}
-                always = plan_job.always(rules)
-                print_json_with(head, "coming", (coming_json(one, always, show_addresses) for one in coming))
+                print_json_with(head, "coming", (coming_json(one, rules, show_addresses) for one in coming))
             else:
+                sent: set[str] = set()
                 for one in coming:
                     print(coming_line(one, show_addresses))
+                    sent |= {one.sequence} if one.outcome == "sent" else set()
                 for brake in found.brakes:
                     print(brake_line(brake))
                 for brake in late_feeds(database):
                     print(f"as if orders were fresh, but now {brake_line(brake)}")
                 print(f"until {show_time(end)}: {_totals(found)}")
-                if found.sent:
-                    print(f"each is stopped by: {', '.join(plan_job.always(rules))}")
+                for name in sorted(sent):
+                    print(f"each of {name} is stopped by: {', '.join(plan_job.always(rules, name))}")
 
 
 def simulate(
@@ -152,7 +152,9 @@ def brake_line(brake: Brake) -> str:
     return f"{brake.line} (since {show_time(brake.since)})"
 
 
-def coming_json(one: Any, always: Iterable[str], show_addresses: bool) -> dict[str, Any]:
+def coming_json(one: Any, rules: Rules, show_addresses: bool) -> dict[str, Any]:
+    from cartctl.jobs import plan as plan_job
+
     return {
         "at": one.at.isoformat(),
         "due_at": one.due_at.isoformat(),
@@ -164,7 +166,7 @@ def coming_json(one: Any, always: Iterable[str], show_addresses: bool) -> dict[s
         "outcome": one.outcome,
         "reason": one.reason,
         "held_by": one.held_by.as_json() if one.held_by else None,
-        "stops": [*always, *one.own] if one.outcome in ("sent", "held") else [],
+        "stops": [*plan_job.always(rules, one.sequence), *one.own] if one.outcome in ("sent", "held") else [],
     }
 
 

@@ -59,12 +59,11 @@ def explain(
             ]
             held = [brake for brake in found.brakes if brake.subject in {"", *(one.sequence for one in coming)}]
     if as_json:
-        always = plan_job.always(rules)
         print_json(
             {
                 "carts": [_cart_json(row, show_addresses) for row in told.carts],
                 "story": [_chapter_json(chapter, show_addresses) for chapter in told.chapters],
-                "next": [coming_json(one, always, show_addresses) for one in coming],
+                "next": [coming_json(one, rules, show_addresses) for one in coming],
                 "brakes": [brake.as_json() for brake in held],
                 "late_feeds": [brake.as_json() for brake in late],
             }

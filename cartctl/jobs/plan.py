@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row
 
 from cartctl.domain.brakes import Brake, Scope
-from cartctl.domain.sequences import Step
+from cartctl.domain.sequences import BOOKED, ENROLLED, PURCHASED, UNSUBSCRIBED, Step
 from cartctl.domain.times import format_duration
 from cartctl.jobs import brakes
 from cartctl.jobs.rules import Rules
@@ -18,7 +18,8 @@ from cartctl.store import message_list
 EVERY = timedelta(minutes=5)
 """How often the plan supposes that `run-due` runs."""
 _OUTCOMES = {"accepted": "sent", "skipped": "skipped", "cancelled": "cancelled"}
-_ALWAYS = ("purchase", "refusal", "activity in the cart", "a newer cart", "a pause or another brake")
+_OF_A_CART = ("purchase", "refusal", "activity in the cart", "a newer cart")
+_OF_A_CONTACT = {PURCHASED: "purchase", BOOKED: "booking", UNSUBSCRIBED: "refusal"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,9 +82,13 @@ def _coming(
     )
 
 
-def always(rules: Rules) -> tuple[str, ...]:
-    """Name what would stop any message."""
-    return (*_ALWAYS, f"no run for {format_duration(rules.time.grace)}")
+def always(rules: Rules, sequence: str) -> tuple[str, ...]:
+    """Name what would stop any message of a sequence."""
+    mine = rules.sequences.get(sequence)
+    own: tuple[str, ...] = _OF_A_CART
+    if mine and mine.trigger == ENROLLED:
+        own = tuple(words for stop, words in _OF_A_CONTACT.items() if stop in mine.stop_when)
+    return (*own, "a pause or another brake", f"no run for {format_duration(rules.time.grace)}")
 
 
 def _own(step: Step, rules: Rules) -> tuple[str, ...]:
