@@ -21,6 +21,9 @@ from cartctl.jobs import enroll as enroll_job
 from cartctl.jobs import import_contacts
 from cartctl.jobs.enroll import Enrolling
 
+_LISTS = (".csv", ".json", ".jsonl")
+"""What is named so is a file, there or not, and no address."""
+
 
 def contacts(
     ctx: typer.Context,
@@ -72,11 +75,12 @@ def enroll(
         start_at=start_at,
         sent=_sent(state, name, sent or []),
     )
-    if "@" in whom and not Path(whom).exists():
+    path = Path(whom)
+    if "@" in whom and path.suffix.lower() not in _LISTS and not path.exists():
         _one(state, whom, how, moment=moment, as_json=as_json)
         return
     options = options_without_store(settings, again=again, rejects=rejects)
-    import_files(state, [Path(whom)], options, partial(enroll_job.run, how=how), at=at, as_json=as_json)
+    import_files(state, [path], options, partial(enroll_job.run, how=how), at=at, as_json=as_json)
 
 
 def _one(state: State, whom: str, how: Enrolling, *, moment: datetime | None, as_json: bool) -> None:
@@ -93,7 +97,7 @@ def _one(state: State, whom: str, how: Enrolling, *, moment: datetime | None, as
         complain(f"{shown} is in {name} already: {done.why}")
     else:
         complain(f"{shown} is not enrolled in {name}: {done.why}")
-    if done.outcome in ("rejected", "forgotten"):
+    if done.outcome == "rejected":
         raise typer.Exit(1)
 
 

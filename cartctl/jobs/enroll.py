@@ -1,9 +1,10 @@
 """Put contacts into a sequence: whoever fits what it asks for, each once.
 
-1. What is known of each, and what the sign-up says, is held against the sequence. Who does not fit is refused, with
-   the reason, and nothing of the sign-up is kept.
-2. What it says of the others is kept, as of any list of contacts.
-3. Who is not in the sequence yet is put into it, into their segment, with the first step in the queue.
+1. What is known of each, and what the sign-up says, is held against the sequence. Of a sign-up that does not fit
+   nothing is kept but a booking and a refusal.
+2. What the others say is kept, as of any list of contacts.
+3. Who is not in the sequence yet is put into it, by the last that is known of them, into their segment, with the first
+   step in the queue. Who does not fit is refused, with the reason.
 
 Runs inside the caller's transaction, in which the contacts are locked: of two sign-ups at once one comes second.
 """
@@ -17,6 +18,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row
 
 from cartctl.domain.attributes import is_booked
+from cartctl.domain.carts import Consent
 from cartctl.domain.sequences import BOOKED, ENROLLED
 from cartctl.domain.sequences import Sequence as MailSequence
 from cartctl.errors import UnknownSequenceError, UsageError
@@ -35,6 +37,7 @@ from cartctl.store.noting import Noted
 from cartctl.suggest import did_you_mean
 
 COUNTS = (*import_contacts.COUNTS, "enrolled", "already")
+_BOOKED = "has booked already"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,8 +95,8 @@ def enrolling(
     times = [sent[key] for key in order if key in sent]
     if times != sorted(times):
         raise UsageError("--sent: a step was sent after the step before it")
-    if start_at and any(order.index(key) >= order.index(start_at) for key in sent):
-        raise UsageError(f"--start-at: {start_at} comes after what was sent")
+    if start_at and sent:
+        raise UsageError("--start-at and --sent: give one of them; after --sent the step behind it is the next")
     if is_test and not rules.test_recipients:
         raise UsageError("--test: test_recipients names nobody: say there to whom tests may go")
     return Enrolling(sequence=sequence, rules=rules, store=store, is_test=is_test, start_at=start_at, sent=sent)
@@ -106,55 +109,76 @@ def enroll(
 
     Belongs into a transaction with `carts="change"`. Raises ConfigurationError for a rule that cannot be worked out.
     """
-    fits: list[tuple[ContactLine, str]] = []
-    outcomes: list[Outcome] = []
     known = {email: as_known(row) for email, row in of_lines(connection, lines).items()}
+    kept: list[ContactLine] = []
+    misfits: list[str] = []
     for line in lines:
-        state = merged(known.get(line.email, as_known(None)), line)
-        values, faults = segments.faults_of(how.sequence, state["attributes"])
-        if why := "; ".join(faults) or _unwelcome(line, state, how):
-            outcomes.append(Outcome(line=line, outcome="rejected", why=why))
-            continue
-        known[line.email] = state
-        fits.append((line, segments.resolve(how.sequence, values)))
+        before = known.get(line.email, as_known(None))
+        _, faults = segments.faults_of(how.sequence, merged(before, line)["attributes"])
+        misfits.append("; ".join(faults) or _unwelcome(line, how))
+        if said := _withdrawal(line) if misfits[-1] else line:
+            kept.append(said)
+            known[line.email] = merged(before, said)
     counts = dict.fromkeys(COUNTS, 0)
-    counts |= learn(connection, [line for line, _ in fits], how.rules, source=source, now=now)
-    found = list(_put_in(connection, fits, how, now=now))
-    counts |= {what: sum(one.outcome == what for one in found) for what in ("enrolled", "already")}
-    return counts, [*outcomes, *found]
+    counts |= learn(connection, kept, how.rules, source=source, now=now)
+    outcomes = list(_put_in(connection, list(zip(lines, misfits, strict=True)), known, how, now=now))
+    counts |= {what: sum(one.outcome == what for one in outcomes) for what in ("enrolled", "already")}
+    return counts, outcomes
 
 
-def _unwelcome(line: ContactLine, state: Mapping[str, Any], how: Enrolling) -> str:
-    """Say why somebody who fits is not enrolled all the same."""
+def _unwelcome(line: ContactLine, how: Enrolling) -> str:
+    """Say why nobody of this address is enrolled."""
     if not how.rules.may_write_to(line.email):
         return "is a marketplace's relay address, and channels.tiktok.write_to_relay is off"
     if how.is_test and line.email not in how.rules.test_recipients:
         return "is none of test_recipients: tests go to nobody else"
-    if BOOKED in how.sequence.stop_when and is_booked(state["attributes"]):
-        return "has booked already"
     return ""
 
 
+def _withdrawal(line: ContactLine) -> ContactLine | None:
+    """Return what counts of a sign-up that is refused: a booking and a refusal, for they end mail and begin none."""
+    booking = {name: value for name, value in line.attributes.items() if is_booked({name: value})}
+    if line.consent != Consent.REFUSED and not booking:
+        return None
+    consent = line.consent if line.consent == Consent.REFUSED else Consent.UNKNOWN
+    return ContactLine(row=line.row, email=line.email, consent=consent, attributes=booking)
+
+
 def _put_in(
-    connection: Connection, fits: Sequence[tuple[ContactLine, str]], how: Enrolling, *, now: datetime
+    connection: Connection,
+    lines: Sequence[tuple[ContactLine, str]],
+    known: Mapping[str, Mapping[str, Any]],
+    how: Enrolling,
+    *,
+    now: datetime,
 ) -> Iterator[Outcome]:
-    ids = {row.email_normalised: row.id for row in contacts.by_email(connection, [line.email for line, _ in fits])}
+    """Enroll by the last that is `known` of each; beside each line stands what of it does not fit."""
+    ids = {
+        row.email_normalised: row.id for row in contacts.by_email(connection, sorted({one.email for one, _ in lines}))
+    }
     theirs = enrollments.of_contacts(connection, how.sequence.name, sorted(ids.values()))
     began_at = _began_at(how, now)
     noted = list(_noted(how))
     made: list[int] = []
-    for line, segment in fits:
+    for line, misfit in lines:
         contact_id = ids.get(line.email)
+        before = theirs.get(contact_id, []) if contact_id is not None else []
+        if row := next((row for row in before if _stands_in_the_way(row, how)), None):
+            why = f"since {row.enrolled_at:%Y-%m-%d %H:%M} UTC, {row.status}{f' ({row.reason})' if row.reason else ''}"
+            why += f"; this sign-up does not fit: {misfit}" if misfit else ""
+            yield Outcome(line=line, outcome="already", why=why, segment=row.segment)
+            continue
+        state = known.get(line.email, as_known(None))["attributes"]
+        values, faults = segments.faults_of(how.sequence, state)
+        if why := misfit or "; ".join(faults) or (_BOOKED if _has_booked(state, how) else ""):
+            yield Outcome(line=line, outcome="rejected", why=why)
+            continue
         if contact_id is None:
             yield Outcome(line=line, outcome="forgotten", why="asked to be forgotten")
             continue
-        before = theirs.setdefault(contact_id, [])
-        if row := next((row for row in before if _stands_in_the_way(row, how)), None):
-            why = f"since {row.enrolled_at:%Y-%m-%d %H:%M} UTC, {row.status}{f' ({row.reason})' if row.reason else ''}"
-            yield Outcome(line=line, outcome="already", why=why, segment=row.segment)
-            continue
         tests = [row.id for row in before if row.status == enrollments.LIVE]
         enrollments.stop(connection, tests, reason="superseded", at=now)
+        segment = segments.resolve(how.sequence, values)
         id_ = enrollments.add_contact(
             connection,
             {
@@ -176,6 +200,10 @@ def _put_in(
     schedule_next(connection, made, how.rules, now=now)
 
 
+def _has_booked(attributes: Mapping[str, Any], how: Enrolling) -> bool:
+    return BOOKED in how.sequence.stop_when and is_booked(attributes)
+
+
 def _stands_in_the_way(row: Row[Any], how: Enrolling) -> bool:
     """Whoever is, or was, in the sequence is not in it again; a test stands in nobody's way, but for what is meant."""
     return not row.is_test and (not how.is_test or row.status == enrollments.LIVE)
@@ -183,11 +211,14 @@ def _stands_in_the_way(row: Row[Any], how: Enrolling) -> bool:
 
 def _began_at(how: Enrolling, now: datetime) -> datetime:
     """Return what the steps count from: the next one is due as long after the last one as the sequence says."""
+    minute = now.replace(second=0, microsecond=0)  # a step is due at a tick, not one later
     after = {step.key: how.rules.paced(step, is_test=how.is_test).after for step in how.sequence.steps}
     if how.sent:
-        last = max(how.sent, key=lambda key: list(after).index(key))
-        return how.sent[last] - after[last]
-    minute = now.replace(second=0, microsecond=0)  # a step is due at a tick, not one later
+        order = list(after)
+        place = max(order.index(key) for key in how.sent)
+        began_at = how.sent[order[place]] - after[order[place]]
+        # Where the next one is late already it is due now, and those behind it keep their distance from it.
+        return max([began_at, *(minute - after[key] for key in order[place + 1 : place + 2])])
     return minute - (after[how.start_at] if how.start_at else timedelta(0))
 
 

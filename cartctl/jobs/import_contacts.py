@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row
 
 from cartctl.domain.attributes import is_booked
 from cartctl.domain.carts import Consent
+from cartctl.domain.decide import refused
 from cartctl.domain.sequences import BOOKED
 from cartctl.importers import contacts as importer
 from cartctl.importers.contacts import ContactLine
@@ -50,14 +51,22 @@ def set_one(database: EngineDatabase, line: ContactLine, rules: Rules, *, now: d
     with database.write(carts="change") as connection:
         if not of_lines(connection, [line]):
             return False
-        learn(connection, [line], rules, source="contact set", now=now)
+        learn(connection, [line], rules, source="contact set", by_hand=True, now=now)
     return True
 
 
 def learn(
-    connection: Connection, lines: Sequence[ContactLine], rules: Rules, *, source: str, now: datetime
+    connection: Connection,
+    lines: Sequence[ContactLine],
+    rules: Rules,
+    *,
+    source: str,
+    by_hand: bool = False,
+    now: datetime,
 ) -> Mapping[str, int]:
     """Write down what the lines say, in their order, and let it take effect. Returns COUNTS.
+
+    A list does not say when somebody agreed: only `by_hand` is a refusal taken back.
 
     Belongs into a transaction with `carts="change"`: what a run is about to send then meets it at the gate.
     """
@@ -83,8 +92,9 @@ def learn(
             changed[ids[line.email]] = after
         consents.append((ids[line.email], line.consent, now))
     contacts.describe(connection, {id_: _columns(state) for id_, state in changed.items()})
-    contacts.hear_consent(connection, consents, source=source[:80])
-    heed(connection, sorted(changed), rules, now=now)
+    contacts.hear_consent(connection, consents, source=source[:80], over_refusals=by_hand)
+    refusing = {id_ for id_, consent, _ in consents if consent == Consent.REFUSED}
+    heed(connection, sorted(changed.keys() | refusing), rules, now=now)
     return counts
 
 
@@ -122,9 +132,15 @@ def _forgotten(connection: Connection, emails: Iterable[str], *, now: datetime) 
 
 
 def heed(connection: Connection, contact_ids: Sequence[int], rules: Rules, *, now: datetime) -> None:
-    """Let what is known of contacts take effect: who has booked is written to no more; segments are worked out anew."""
-    booked = {row.id for row in contacts.by_ids(connection, contact_ids) if is_booked(contacts.known_attributes(row))}
+    """Let what is known of contacts take effect: it ends what runs, and segments are worked out anew."""
+    people = contacts.by_ids(connection, contact_ids)
+    booked = {row.id for row in people if is_booked(contacts.known_attributes(row))}
     stopping = {sequence.name for sequence in rules.sequences.values() if BOOKED in sequence.stop_when}
     running = enrollments.live_of(connection, sorted(booked), stopping)
     enrollments.stop(connection, running, reason="booked", at=now)
+    refusing = {
+        row.id: refused(Consent.REFUSED, rules.consent_required) for row in people if row.consent == Consent.REFUSED
+    }
+    running = enrollments.live_of(connection, sorted(id_ for id_, why in refusing.items() if why), rules.sequences)
+    enrollments.stop(connection, running, reason="consent-refused", at=now)
     segments.again(connection, contact_ids, rules, now=now)

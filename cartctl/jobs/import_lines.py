@@ -47,7 +47,8 @@ def import_lines(
 ) -> ImportResult:
     """Import one file. `save` writes a batch and returns its `counts`; `read_with` is what else decides how it is read.
 
-    `refused`: where `save` puts the rows of a batch that it will not have.
+    `refused`: where `save` puts the rows of a batch that it will not have. What it goes by may have changed since: a
+    file of which rows were rejected is read anew.
 
     `carts`: see store.database. Raises InputFileError or UsageError when nothing could be read: then nothing was
     changed.
@@ -58,7 +59,7 @@ def import_lines(
         source = open_source(path, stream)
         with database.read() as connection:
             before = None if options.again else imports.find(connection, identity)
-        if before is not None:
+        if before is not None and not (refused is not None and before["rejected"]):
             return _again(path, kind, format_name, before)
         run: _Run[_Row] = _Run(path, kind, format_name, counts)
         with rejects_of(source, options) as rejects, database.write(carts=carts) as connection:

@@ -65,8 +65,17 @@ def describe(connection: Connection, columns: Mapping[int, Mapping[str, str]]) -
         connection.execute(update(contacts).where(contacts.c.id == id_).values(**values))
 
 
-def hear_consent(connection: Connection, signals: Iterable[tuple[int, Consent, datetime]], *, source: str) -> None:
-    """Keep the newest grant or refusal of each contact; of two at one time the refusal."""
+def hear_consent(
+    connection: Connection,
+    signals: Iterable[tuple[int, Consent, datetime]],
+    *,
+    source: str,
+    over_refusals: bool = True,
+) -> None:
+    """Keep the newest grant or refusal of each contact; of two at one time the refusal.
+
+    `over_refusals`: whether a newer grant takes a refusal back.
+    """
     said = [
         {"contact": contact_id, "said": consent.value, "said_at": at}
         for contact_id, consent, at in signals
@@ -83,6 +92,10 @@ def hear_consent(connection: Connection, signals: Iterable[tuple[int, Consent, d
             bindparam("said") == Consent.REFUSED.value,
         ),
     )
+    if not over_refusals:
+        newer = and_(
+            newer, or_(contacts.c.consent != Consent.REFUSED.value, bindparam("said") == Consent.REFUSED.value)
+        )
     connection.execute(
         update(contacts)
         .where(contacts.c.id == bindparam("contact"), newer)

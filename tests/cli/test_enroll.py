@@ -150,11 +150,13 @@ def test_one_address_is_enrolled_by_what_is_known_of_it(any_shop: Shop) -> None:
         ),
         (
             ("check-up", ANNA, "--sent", "focus=2026-03-02", "--start-at", "focus"),
-            "--start-at: focus comes after what was sent",
+            "--start-at and --sent: give one of them",
         ),
         (("check-up", ANNA, "--test"), "--test: test_recipients names nobody"),
         (("check-up", "anna@", ANNA), "Got unexpected extra argument"),
         (("check-up", "nobody"), "nobody"),
+        (("check-up", "people@2026.csv"), "people@2026.csv: no such file"),
+        (("check-up", "people@2026.JSONL"), "people@2026.JSONL: no such file"),
     ],
 )
 def test_what_cannot_be_asked_for_is_refused(shop: Shop, arguments: tuple[str, ...], told: str) -> None:
@@ -238,3 +240,57 @@ def test_tests_go_fast_to_test_recipients_alone_and_count_nowhere(any_shop: Shop
     meant = shop.cli("enroll", "check-up", ANNA, "--json", "--at", iso("7m")).json
     assert meant["outcome"] == "enrolled"
     assert shop.cli("enroll", "check-up", ANNA, "--test", "--json", "--at", iso("8m")).json["outcome"] == "already"
+
+
+def test_of_a_sign_up_that_does_not_fit_a_booking_and_a_refusal_are_kept_and_nothing_else(any_shop: Shop) -> None:
+    shop = any_shop
+    set_up(shop)
+    rows = (
+        person(red="9", booking="2026-12-01"),
+        person(BO, red="9", consent="no"),
+        person("c@example.com", red="9", consent="yes", booking="no"),
+    )
+    shop.cli("enroll", "check-up", people(shop, *rows), ok=False)
+    anna, bo = show(shop, ANNA), show(shop, BO)
+    assert (anna["attributes"], anna["first_name"], anna["consent"]) == ('{"booking": "2026-12-01"}', "", "unknown")
+    assert (bo["attributes"], bo["first_name"], bo["consent"]) == ("", "", "refused")
+    assert shop.cli("contact", "export", "c@example.com", ok=False).exit_code == 2
+
+
+def test_of_who_has_booked_the_whole_sign_up_is_kept(shop: Shop) -> None:
+    set_up(shop)
+    told = shop.cli("enroll", "check-up", people(shop, person(booking="2026-12-01")), "--json", ok=False)
+    assert (told.exit_code, told.json["rejected"], show(shop, ANNA)["first_name"]) == (1, 1, "Anna")
+
+
+def test_a_list_takes_no_refusal_back(any_shop: Shop) -> None:
+    shop = any_shop
+    set_up(shop)
+    old = person(consent="yes")
+    shop.cli("enroll", "check-up", people(shop, old), "--at", iso("0m"))
+    shop.cli("contact", "set", ANNA, "consent=no", "--at", iso("1h"))
+    shop.cli("enroll", "check-up", people(shop, old, person(BO), name="more.csv"), "--at", iso("2h"))
+    shop.cli("import", "contacts", people(shop, old, name="list.csv"), "--at", iso("3h"))
+    assert show(shop, ANNA)["consent"] == "refused"
+    shop.cli("contact", "set", ANNA, "consent=granted", "--at", iso("4h"))
+    assert show(shop, ANNA)["consent"] == "granted"
+
+
+def test_a_list_of_which_rows_were_rejected_is_read_anew(any_shop: Shop) -> None:
+    shop = any_shop
+    set_up(shop)
+    shop.cli("import", "contacts", people(shop, person(BO)))
+    path = people(shop, {"email": ANNA}, {"email": BO}, name="addresses.csv")
+    assert shop.cli("enroll", "check-up", path, ok=False).exit_code == 1
+    shop.cli("import", "contacts", people(shop, person(), name="answers.csv"))
+    again = shop.cli("enroll", "check-up", path, "--json").json
+    assert (again["contacts"]["enrolled"], again["contacts"]["already"], again["rejected"]) == (1, 1, 0)
+    assert shop.cli("enroll", "check-up", path, "--json").json["already_imported"]
+
+
+def test_who_asked_to_be_forgotten_is_left_out_alone_as_in_a_list(shop: Shop) -> None:
+    set_up(shop, SEQUENCE.replace("max = 8 }", "max = 8, default = 2 }", 1))
+    shop.cli("enroll", "check-up", people(shop, person()))
+    shop.cli("contact", "forget", ANNA, "--yes")
+    told = "cartctl: a…@example.com is not enrolled in check-up: asked to be forgotten\n"
+    assert shop.cli("enroll", "check-up", ANNA) == Outcome(0, "", told)

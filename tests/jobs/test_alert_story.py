@@ -33,3 +33,16 @@ def test_an_alert_leaves_when_a_contact_enters_the_segment_and_never_again(
         shop.run(when)
     assert len(chat.texts) == 2
     assert chat.texts[1].startswith("critical: Bo")
+
+
+def test_who_stands_twice_in_a_list_is_told_of_by_the_last_row_alone(any_shop: Shop, httpserver: HTTPServer) -> None:
+    shop, chat = any_shop, Chat(httpserver)
+    set_up_with_alert(shop, chat)
+    rows = (person(red="5"), person(red="0"), person(BO, red="0"), person(BO, first_name="Bo", red="3"))
+    shop.cli("enroll", "check-up", people(shop, *rows), "--at", iso("0m"))
+    for when in ("1m", "2m"):
+        shop.run(when)
+    assert [text.partition("(")[0] for text in chat.texts] == ["critical: Bo, Anna's Mugs "]
+    for who, segment in ((ANNA, "optimize"), (BO, "critical")):
+        (explained,) = shop.cli("segments", "explain", who, "--json").json
+        assert explained["stored"] == segment

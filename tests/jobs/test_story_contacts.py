@@ -200,6 +200,9 @@ def test_plan_and_simulate_know_contacts(any_shop: Shop) -> None:
     enroll(shop, person(), person(BO), options=("--start-at", "focus"))
     coming = shop.cli("plan", "--at", iso("1m"), "--until", "7d", "--json")
     assert [one["step"] for one in coming.json["coming"]] == ["focus", "focus", "closing", "closing"]
+    assert coming.json["coming"][0]["stops"][:3] == ["booking", "refusal", "a pause or another brake"]
+    footer = shop.cli("plan", "--at", iso("1m"), "--until", "7d").out.splitlines()[-1]
+    assert footer == "each of check-up is stopped by: booking, refusal, a pause or another brake, no run for 1d"
     replayed = shop.cli("simulate", "--from", iso("-1h"), "--to", iso("100h"), "--json").json
     assert [row["step"] for row in replayed["timeline"]] == ["focus", "focus", "closing", "closing"]
 
@@ -226,3 +229,56 @@ def test_quiet_hours_are_those_of_the_contacts_zone(shop: Shop) -> None:
     enroll(shop, person(timezone="Asia/Tokyo"), person(BO), when="1h")  # 20:00 in Tokyo, 11:00 UTC
     live(shop, "1h", "12h", "13h")
     assert shop.sent == [(BO, "result", "1:00"), (ANNA, "result", "13:00")]
+
+
+def test_another_sign_up_that_withdraws_ends_it_at_once(any_shop: Shop) -> None:
+    shop = any_shop
+    set_up(shop)
+    everybody = ANNA, BO, CLEO, "dan@example.com"
+    enroll(shop, *(person(email) for email in everybody))
+    shop.run("0m")
+    rows = (
+        person(booking="2026-12-01"),
+        person(BO, red="9", booking="yes"),
+        person(CLEO, red="9", consent="no"),
+        person("dan@example.com", consent="no"),
+    )
+    path = people(shop, *rows, name="more.csv")
+    for _ in range(2):
+        told = shop.cli("enroll", "check-up", path, "--again", "--json", "--at", iso("1h")).json
+        assert (told["rejected"], told["contacts"]["already"], told["contacts"]["enrolled"]) == (0, 4, 0)
+    cancelled = shop.cli("messages", "list", "--state", "cancelled", "--json").json
+    assert sorted(row["reason"] for row in cancelled) == ["booked", "booked", "consent-refused", "consent-refused"]
+    live(shop, *FOUR_DAYS[1:])
+    assert len(shop.sent) == 4
+
+
+def test_a_refusal_ends_what_runs_at_once(shop: Shop) -> None:
+    set_up(shop)
+    enroll(shop, person(), person(BO))
+    shop.run("0m")
+    shop.cli("contact", "set", ANNA, "consent=no", "--at", iso("1h"))
+    refusals = people(shop, {"email": BO, "consent": "no"}, name="refusals.csv")
+    shop.cli("import", "contacts", refusals, "--at", iso("1h"))
+    cancelled = shop.cli("messages", "list", "--state", "cancelled", "--json").json
+    assert [row["reason"] for row in cancelled] == ["consent-refused"] * 2
+
+
+def test_a_later_row_of_one_list_counts_as_a_later_list(any_shop: Shop) -> None:
+    shop = any_shop
+    set_up(shop)
+    rows = (person(), person(booking="2026-12-01"), person(BO, red="5"), person(BO, red="0"))
+    told = shop.cli("enroll", "check-up", people(shop, *rows), "--json", "--at", iso("0m"), ok=False).json
+    assert (told["rejected"], told["contacts"]["enrolled"], told["contacts"]["already"]) == (2, 1, 1)
+    (explained,) = shop.cli("segments", "explain", BO, "--json").json
+    assert explained["stored"] == "optimize"
+    live(shop, *FOUR_DAYS)
+    assert {to for to, _, _ in shop.sent} == {BO}
+
+
+def test_after_what_was_sent_elsewhere_long_ago_the_rest_keeps_its_distances(any_shop: Shop) -> None:
+    shop = any_shop
+    set_up(shop)
+    enroll(shop, person(), when="0m", options=("--sent", "result=2025-11-01"))
+    live(shop, *FOUR_DAYS)
+    assert shop.sent == [(ANNA, "focus", "0:00"), (ANNA, "closing", "48:00")]
