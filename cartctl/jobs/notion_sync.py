@@ -12,7 +12,7 @@ Notion is asked.
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Row
@@ -93,8 +93,12 @@ def tables(notion: Notion, names: Sequence[Names], sequences: Sequences) -> list
 def run(job: SyncJob) -> Synced:
     """Mirror all that has changed. Where Notion does not let it go on it ends, and says so; what was done stays.
 
-    Raises ConfigurationError for what somebody must put right first.
+    A sequence that nobody was ever put into needs no properties there. Raises ConfigurationError for what somebody must
+    put right first.
     """
+    with job.database.read() as connection:
+        in_use = mirrored.sequences_in_use(connection)
+    job = replace(job, sequences={name: one for name, one in job.sequences.items() if name in in_use})
     found = tables(job.notion, job.names, job.sequences)
     for table in found:
         client.check(table.source, list(table.fields.values()))

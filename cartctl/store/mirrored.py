@@ -19,6 +19,12 @@ CONTACT, MESSAGE, TEMPLATE = "contact", "message", "template"
 _SOMEBODY = ~contacts.c.email_normalised.endswith(NOBODY, autoescape=True)
 
 
+def sequences_in_use(connection: Connection) -> set[str]:
+    """Return the sequences that any contact was ever enrolled in itself."""
+    found = select(enrollments.c.sequence).where(enrollments.c.cart_id.is_(None)).distinct()
+    return set(connection.execute(found).scalars())
+
+
 def contacts_after(connection: Connection, sequences: Iterable[str], *, after_id: int, limit: int) -> list[Row[Any]]:
     """Return enrollments of contacts themselves, each with its contact, in the order of ids."""
     columns = select(

@@ -187,7 +187,7 @@ def _refused(engine: Engine) -> None:
         people.suppress(connection, hash_, scope="all", reason="unsubscribed", at=at("24h"))
 
 
-HAPPENINGS: dict[str, tuple[Callable[[Engine], None], dict[str, Any], list[str]]] = {
+HAPPENINGS: dict[str, tuple[Callable[[Engine], object], dict[str, Any], list[str]]] = {
     "nothing": (lambda engine: None, {}, ["reminder", "urgency", "offer"]),
     "bought at the tick": (lambda engine: _bought(engine, "24h"), {}, ["reminder"]),
     "bought since the tick before": (lambda engine: _bought(engine, "23h"), {}, ["reminder"]),

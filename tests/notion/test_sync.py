@@ -135,7 +135,14 @@ def test_a_renamed_property_is_named_before_anything_is_written(mirror: Mirror) 
     assert mirror.standin.pages == {}
 
 
+def only(mirror: Mirror, sequence: str) -> None:
+    path = mirror.folder / "cartctl.toml"
+    text = path.read_text(encoding="utf-8").replace("[notion]\n", f'[notion]\nsequences = ["{sequence}"]\n')
+    path.write_text(text, encoding="utf-8")
+
+
 def test_check_says_what_is_missing_and_adds_it(mirror: Mirror) -> None:
+    only(mirror, "course")
     for database in (mirror.contacts, mirror.messages):
         mirror.standin.schemas[mirror.standin.source(database)] = {"Name": "title"}
     outcome = mirror.cli("notion", "check", ok=False)
@@ -271,9 +278,6 @@ def test_what_notion_refuses_is_named_by_id_and_stops_nothing_else(mirror: Mirro
 
 def test_a_page_that_notion_does_not_let_be_emptied_is_named_and_stops_nothing_else(mirror: Mirror) -> None:
     ids = fill(mirror, 2)
-    path = mirror.folder / "cartctl.toml"
-    text = path.read_text(encoding="utf-8").replace("[notion]\n", '[notion]\nsequences = ["course"]\n')
-    path.write_text(text, encoding="utf-8")
     mirror.sync()
     mirror.cli("contact", "forget", "person0@example.com", "--yes")
     mirror.change(ids[1], status="finished")
