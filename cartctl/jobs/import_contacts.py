@@ -78,6 +78,7 @@ def learn(
     fresh = {line.email for line in lines if line.email not in known and line.email not in gone}
     ids = contacts.ensure(connection, [line.email for line in lines if line.email not in gone])
     contacts.lock(connection, ids.values())
+    contacts.listed(connection, ids.values(), at=now)
     states = {email: as_known(row) for email, row in known.items()}
     for line in lines:
         if line.email in gone:

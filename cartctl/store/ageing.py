@@ -14,8 +14,8 @@ from cartctl.store.tables import cart_aliases, carts, contacts, enrollments, mes
 def contacts_before(connection: Connection, before: datetime, *, after_id: int, limit: int) -> Sequence[Row[Any]]:
     """Return (id, email_normalised, consent) of contacts of whom nothing is newer, in the order of ids.
 
-    Newer is a cart's last activity, an order's placing or last state, a message, a word about consent, and whatever
-    still runs for them.
+    Newer is a cart's last activity, an order's placing or last state, a message, a word about consent, a list with
+    them in it, and whatever still runs for them.
     """
     seen_in = cast(contacts.c.id, String)
     signs: tuple[Select[Any], ...] = (
@@ -42,6 +42,7 @@ def contacts_before(connection: Connection, before: datetime, *, after_id: int, 
             contacts.c.id > after_id,
             contacts.c.email_normalised.not_like(f"%{NOBODY}"),
             or_(contacts.c.consent_at.is_(None), contacts.c.consent_at < before),
+            or_(contacts.c.listed_at.is_(None), contacts.c.listed_at < before),
             *(~sign.exists() for sign in signs),
         )
         .order_by(contacts.c.id)

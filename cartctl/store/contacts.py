@@ -26,6 +26,12 @@ def ensure(connection: Connection, emails: Iterable[str]) -> Mapping[str, int]:
     return found
 
 
+def listed(connection: Connection, ids: Iterable[int], *, at: datetime) -> None:
+    """Note that a list, or somebody by hand, told of these contacts."""
+    for chunk in chunks(sorted(ids)):
+        connection.execute(update(contacts).where(contacts.c.id.in_(chunk)).values(listed_at=at))
+
+
 def _ids(connection: Connection, emails: list[str]) -> dict[str, int]:
     found: dict[str, int] = {}
     for chunk in chunks(emails):

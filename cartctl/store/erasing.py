@@ -120,6 +120,7 @@ def _erase_contacts(connection: Connection, ids: Sequence[int]) -> None:
             consent="unknown",
             consent_at=None,
             consent_source="",
+            listed_at=None,
             **CONTACT_BLANKS,
         )
     )

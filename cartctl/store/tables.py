@@ -61,6 +61,7 @@ contacts = Table(
     Column("locale", String(35), nullable=False, server_default=""),
     Column("timezone", String(64), nullable=False, server_default=""),
     Column("attributes", Text, nullable=False, server_default=""),  # JSON: name -> text, number or truth
+    Column("listed_at", UtcTime),  # when a list, or somebody by hand, last told of them
     UniqueConstraint("email_normalised"),
 )
 

@@ -69,7 +69,7 @@ STAYS = {
 GOES = {
     "contacts": {
         *("email_normalised", "consent", "consent_at", "consent_source"),
-        *("first_name", "business_name", "locale", "timezone", "attributes"),
+        *("first_name", "business_name", "locale", "timezone", "attributes", "listed_at"),
     },
     "carts": {
         *("contact_id", "phone", "checkout_token", "cart_token", "first_name", "last_name", "locale", "timezone"),

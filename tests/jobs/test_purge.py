@@ -142,6 +142,18 @@ ORDER = st.tuples(st.sampled_from(["o-1", "o-2"]), st.integers(4, 5), PEOPLE, st
 """Placed after every activity: a cart that is touched after its purchase begins anew when its file comes again."""
 
 
+def test_contacts_of_a_list_are_as_new_as_the_list(any_shop: Shop, database: EngineDatabase) -> None:
+    """Nobody has written to them yet, and nothing is said of consent."""
+    path = any_shop.folder / "cartctl.toml"
+    any_shop.configure(path.read_text(encoding="utf-8") + '\n[retention]\npersonal_data = "30d"\n')
+    Path("people.csv").write_text("email,first_name\ndora@example.com,Dora\n", encoding="utf-8")
+    any_shop.cli("import", "contacts", "people.csv", "--at", iso("1h"))
+    assert purged(any_shop, "2h")["contacts"] == 0
+    assert purged(any_shop, "30d")["contacts"] == 0
+    assert purged(any_shop, "31d")["contacts"] == 1
+    assert "dora" not in as_text(database).lower()
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(ROW, min_size=1, max_size=5), bought=st.lists(ORDER, max_size=3))
 def test_whatever_was_imported_the_same_files_change_nothing_after_a_purge(

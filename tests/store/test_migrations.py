@@ -26,6 +26,7 @@ NEW = {
     "carts.erased": False,
     **{f"contacts.{name}": "" for name in ("attributes", "business_name", "first_name", "locale", "timezone")},
     "enrollments.began_at": None,
+    "contacts.listed_at": None,
     "enrollments.is_test": False,
     "enrollments.segment": "",
     "enrollments.arm": "",

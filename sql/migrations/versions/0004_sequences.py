@@ -17,6 +17,7 @@ def upgrade() -> None:
     for name, length in (("first_name", 200), ("business_name", 200), ("locale", 35), ("timezone", 64)):
         op.add_column("contacts", sa.Column(name, sa.String(length=length), server_default="", nullable=False))
     op.add_column("contacts", sa.Column("attributes", sa.Text(), server_default="", nullable=False))
+    op.add_column("contacts", sa.Column("listed_at", sa.BigInteger(), nullable=True))
     op.add_column("messages", sa.Column("first_sent_at", sa.BigInteger(), nullable=True))
     op.execute("UPDATE messages SET first_sent_at = sent_at WHERE state IN ('scheduled', 'claimed', 'sending')")
     if op.get_bind().dialect.name == "sqlite":
