@@ -42,7 +42,7 @@ def test_wheel_carries_everything_that_is_read_at_run_time(wheel: Path) -> None:
         assert wanted <= names
     assert "cartctl/_data/templates/cart-recovery/sequence.toml" in names
     assert "cartctl/_data/sql/migrations/versions/0001_initial.py" in names
-    assert "cartctl/_data/sql/reports/carts.sql" in names
+    assert "cartctl/_data/sql/reports/abandoned.sql" in names
     assert any(name.endswith("/licenses/LICENSE") for name in names)
 
 
