@@ -43,7 +43,7 @@ ONLY_IN = {
     "matplotlib": {"cli/charts.py"},
     "sendgrid": {"mail/sendgrid.py", "web/signatures.py"},
     "mjml": {"mail/mjml.py"},
-    "jinja2": {"mail/expressions.py", "mail/mjml.py", "mail/render.py", "web/pages.py", "cli/report_page.py"},
+    "jinja2": {"mail/expressions.py", "mail/mjml.py", "mail/pages.py", "mail/render.py"},
     "babel": {"mail/languages.py", "mail/render.py"},
     "itsdangerous": {"mail/links.py"},
     "idna": {"mail/message.py"},

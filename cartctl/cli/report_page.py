@@ -5,9 +5,6 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from jinja2 import FileSystemLoader, StrictUndefined
-from jinja2.sandbox import SandboxedEnvironment
-
 from cartctl.cli.report_sections import sections, tiles
 from cartctl.cli.report_words import sentence
 from cartctl.cli.session import show_time
@@ -15,6 +12,7 @@ from cartctl.domain.times import Bound
 from cartctl.jobs.report.asking import Asked
 from cartctl.jobs.report.definitions import DEFINITIONS, define
 from cartctl.jobs.report.everything import Everything
+from cartctl.mail.pages import page_environment
 
 
 class ReportPages:
@@ -22,14 +20,7 @@ class ReportPages:
 
     def __init__(self, folders: Sequence[Path], *, brand: str) -> None:
         self._brand = brand
-        self._environment = SandboxedEnvironment(
-            loader=FileSystemLoader([str(folder) for folder in folders]),
-            undefined=StrictUndefined,
-            autoescape=True,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        )
+        self._environment = page_environment(folders)
 
     def page(self, found: Everything, asked: Asked) -> str:
         """Return the whole report as HTML. The same numbers give the same bytes."""

@@ -13,8 +13,6 @@ from math import ceil
 from pathlib import Path
 from typing import Any
 
-from jinja2 import FileSystemLoader, StrictUndefined
-from jinja2.sandbox import SandboxedEnvironment
 from markupsafe import Markup
 from starlette.requests import Request
 from starlette.responses import HTMLResponse
@@ -26,6 +24,7 @@ from cartctl.jobs.recover import CartContent
 from cartctl.jobs.rules import StoreFacts
 from cartctl.jobs.unsubscribe import Standing
 from cartctl.mail.languages import PAGES, Languages, direction
+from cartctl.mail.pages import page_environment
 from cartctl.mail.render import shown_cart
 
 _COLOUR = "#1f4fd8"
@@ -47,14 +46,7 @@ class Pages:
         """`only_store`: whose pages they are where a link does not tell, there being no other."""
         self._languages = Languages(folders, PAGES)
         self._only_store = only_store
-        self._environment = SandboxedEnvironment(
-            loader=FileSystemLoader([str(folder) for folder in folders]),
-            undefined=StrictUndefined,
-            autoescape=True,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            auto_reload=False,
-        )
+        self._environment = page_environment(folders)
         self._style = lru_cache(maxsize=256)(self._make_style)
         self._problem_html = lru_cache(maxsize=1024)(self._make_problem)  # a flood of refusals must cost little
 
