@@ -38,6 +38,17 @@ def test_a_sign_up_is_enrolled_once_and_written_to(site: Site) -> None:
     assert site.shop.mails[0].to == ANNA
 
 
+@pytest.mark.parametrize(
+    ("change", "reason"), [({"consent": "no"}, "consent-refused"), ({"booking": "2026-12-01"}, "booked")]
+)
+def test_a_refusal_or_a_booking_that_is_posted_ends_it_at_once(site: Site, change: dict[str, str], reason: str) -> None:
+    post(site, SIGN_UP)
+    assert site.shop.run_once("0m")["sent"] == 1
+    assert post(site, SIGN_UP | change) == (200, {"outcome": "already", "segment": "critical"})
+    assert site.shop.cli("messages", "list", "--state", "cancelled", "--json").json[0]["reason"] == reason
+    assert site.shop.run_once("300h")["sent"] == 0
+
+
 def test_what_does_not_fit_is_answered_with_its_reason(site: Site) -> None:
     status, told = post(site, {"email": ANNA, "red": 9})
     assert (status, told["outcome"], told["error"]) == (422, "rejected", "red: 9 is more than 8")
