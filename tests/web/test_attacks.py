@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import random
+import re
 import secrets
 import string
 from typing import Any
@@ -217,7 +218,8 @@ def test_what_is_injected_into_names_and_items_stays_a_text(shop: Shop, text: st
         assert len(site.tables["carts"]) == 1 + ran.json["intake"]["applied"]
         for mail in shop.mails:
             html, plain = mail.part("html"), mail.part("plain")
-            assert "49" not in plain.replace("49.90", "")
+            said = re.sub(r"https?://\S+", "", plain)  # a link's token may hold any digits
+            assert "49" not in said.replace("49.90", "")
             assert "<script" not in html
             assert "onerror=" not in html.replace("onerror=alert(1)&gt;", "")
             if mail.to == "bela@example.com":
