@@ -5,6 +5,7 @@ A shop's own folder comes first, the shipped one after it: a file found in the f
 
 import tomllib
 from collections.abc import Sequence as Ordered
+from functools import lru_cache
 from pathlib import Path
 
 from cartctl.domain.sequences import Sequence, parse_sequence
@@ -22,8 +23,16 @@ def load_sequences(folders: Ordered[Path]) -> dict[str, Sequence]:
         for path in sorted(folder.glob(f"*/{SEQUENCE_FILE}")):
             name = path.parent.name
             if name not in found:
-                found[name] = parse_sequence(name, _read(path), where=str(path))
+                found[name] = _parsed(name, _text(path), str(path))
     return found
+
+
+@lru_cache(maxsize=64)  # a run asks twice; what is read is frozen
+def _parsed(name: str, text: str, where: str) -> Sequence:
+    try:
+        return parse_sequence(name, tomllib.loads(text), where=where)
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigurationError(f"{where}: not valid TOML: {error}") from None
 
 
 def text_names(folders: Ordered[Path], sequence: Sequence) -> dict[str, tuple[str, ...]]:
@@ -49,10 +58,8 @@ def _place(name: str, segments: Ordered[str]) -> tuple[str, int, str]:
     return locale, segments.index(key) if key in segments else len(segments), name
 
 
-def _read(path: Path) -> dict[str, object]:
+def _text(path: Path) -> str:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path}: cannot be read: {error}") from None
-    except tomllib.TOMLDecodeError as error:
-        raise ConfigurationError(f"{path}: not valid TOML: {error}") from None
