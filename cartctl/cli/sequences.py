@@ -8,7 +8,9 @@ import typer
 from cartctl import wiring
 from cartctl.cli.options import AsJson, Verbose, state_of
 from cartctl.cli.session import clock, complain, print_json
+from cartctl.domain.sequences import Sequence as MailSequence
 from cartctl.errors import UsageError
+from cartctl.jobs.rules import Rules
 from cartctl.suggest import did_you_mean
 
 app = typer.Typer(help="The sequences and their templates.", no_args_is_help=True)
@@ -34,26 +36,37 @@ def graph(
     from cartctl.mail.templates import text_names
 
     state = state_of(ctx)
-    sequences = wiring.rules(state.loaded).sequences
-    if name is not None and name not in sequences:
-        raise UsageError(f'no sequence "{name}"{did_you_mean(name, sequences)}')
+    chosen = _chosen(wiring.rules(state.loaded), name)
     folders = wiring.template_folders(state.loaded)
-    chosen = [sequences[name]] if name else list(sequences.values())
     if picture == Picture.MERMAID:
         print(journey.as_mermaid(chosen, lambda sequence: text_names(folders, sequence)))
     else:
         print("\n\n".join(journey.as_text(sequence, text_names(folders, sequence)) for sequence in chosen))
 
 
+def _chosen(rules: Rules, name: str | None) -> list[MailSequence]:
+    if name is None:
+        return list(rules.sequences.values())
+    if name not in rules.sequences:
+        raise UsageError(f'no sequence "{name}"{did_you_mean(name, rules.sequences)}')
+    return [rules.sequences[name]]
+
+
 @app.command()
-def check(ctx: typer.Context, as_json: AsJson = False, verbose: Verbose = False) -> None:
+def check(
+    ctx: typer.Context,
+    name: Annotated[str | None, typer.Argument(metavar="[SEQUENCE]", help="One of them; else all.")] = None,
+    as_json: AsJson = False,
+    verbose: Verbose = False,
+) -> None:
     """Render every text on odd sample carts, and say what is wrong where. Sends nothing, needs no database."""
     from cartctl.jobs import check_sequences
 
     state = state_of(ctx, verbose=verbose)
     rules = wiring.rules(state.loaded)
+    chosen = {one.name: one for one in _chosen(rules, name)}
     folders = wiring.template_folders(state.loaded)
-    result = check_sequences.run(rules.sequences, folders, coupons=rules.coupons, now=clock(None)())
+    result = check_sequences.run(chosen, folders, coupons=rules.coupons, now=clock(None)())
     for problem in result.problems:
         complain(str(problem))
     for hint in result.hints:

@@ -145,6 +145,8 @@ class _Look:
             }
         for name, right in self.renderer.misnamed(self.sequence, self.step).items():
             yield {"hint": f"{name}: nobody gets it: call it {right}"}
+        for name in self.files.left_as_shipped(self.sequence, self.step):
+            yield {"hint": f"{name} is as shipped, though {self.name} is yours: its readers do not get what you wrote"}
         for locale in self._locales():
             if not self.renderer.has_words(locale):
                 missing = f'no shared/locales/{locale}.toml: "Total" and the like are said in English'

@@ -59,6 +59,18 @@ class TextFiles:
             if right != locale
         }
 
+    def left_as_shipped(self, sequence: MailSequence, step: Step) -> tuple[str, ...]:
+        """Return the languages in which a step says what was shipped, though its own text has been written anew."""
+        if not self._is_own(f"{sequence.name}/{step.key}"):
+            return ()
+        found = (f"{sequence.name}/{step.key}.{locale}" for locale in self.locales(sequence, step))
+        return tuple(name for name in found if not self._is_own(name))
+
+    def _is_own(self, name: str) -> bool:
+        """Say whether either part of a text is a file of the shop: it comes before those that are shipped."""
+        own = self._folders[:-1]
+        return any((folder / f"{name}.{ending}").is_file() for folder in own for ending in ("mjml", "txt"))
+
     def _names(self, sequence: MailSequence, step: Step) -> set[str]:
         """Return what a step's texts are called that are for a language or a segment, without their endings."""
         return {

@@ -52,7 +52,7 @@ def test_what_was_ejected_is_used_once_it_is_configured(shop: Shop) -> None:
     shop.configure('templates = "mine"\n')
     text = (MINE / "cart-recovery" / "reminder.txt").read_text(encoding="utf-8")
     (MINE / "cart-recovery" / "reminder.txt").write_text(f"{text}{{{{ cupon }}}}", encoding="utf-8")
-    assert "cart-recovery/reminder.txt" in shop.cli("sequences", "check", ok=False).err
+    assert "cart-recovery/reminder.txt" in shop.cli("sequences", "check", "cart-recovery", ok=False).err
     outcome = shop.cli("templates", "eject", "mine", ok=False)
     assert "They are in use already. Next: cartctl sequences check" in outcome.out
 

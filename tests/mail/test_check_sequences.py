@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,14 +15,16 @@ OWN = Path("templates/cart-recovery")
 
 @pytest.fixture
 def own(shop: Shop) -> Path:
-    """A shop's own template folder, empty."""
+    """A shop's own template folder, empty but for the German mails: they are told of where they are as shipped."""
     OWN.mkdir(parents=True)
+    for path in (resources.shipped_templates() / "cart-recovery").glob("*.de.txt"):
+        shutil.copy(path, OWN)
     shop.configure('templates = "templates"\n')
     return OWN
 
 
-def check(shop: Shop, *options: str, ok: bool = False) -> Outcome:
-    return shop.cli("sequences", "check", *options, ok=ok)
+def check(shop: Shop, *options: str, of: str = "cart-recovery", ok: bool = False) -> Outcome:
+    return shop.cli("sequences", "check", *([of] if of else []), *options, ok=ok)
 
 
 def with_text(own: Path, text: str) -> None:
@@ -32,9 +35,16 @@ GOOD = "{{ recovery_link }} {{ unsubscribe_link }} {{ postal_address }}"
 
 
 def test_the_shipped_sequences_pass_in_silence(shop: Shop) -> None:
-    outcome = check(shop, ok=True)
+    outcome = check(shop, of="", ok=True)
     assert (outcome.out, outcome.err) == ("", "")
-    assert re.fullmatch(r"\d+ mails of \d+ steps rendered, 0 problems\n", check(shop, "-v", ok=True).out)
+    assert re.fullmatch(r"\d+ mails of 10 steps rendered, 0 problems\n", check(shop, "-v", of="", ok=True).out)
+    assert re.fullmatch(r"\d+ mails of 3 steps rendered, 0 problems\n", check(shop, "-v", ok=True).out)
+
+
+def test_a_sequence_that_there_is_not_is_named(shop: Shop) -> None:
+    outcome = check(shop, of="cart-recovry")
+    assert (outcome.exit_code, outcome.out) == (2, "")
+    assert outcome.err == 'cartctl: no sequence "cart-recovry" (did you mean "cart-recovery"?)\n'
 
 
 def test_the_shipped_sequences_pass_without_any_configuration(shop: Shop) -> None:
@@ -221,6 +231,17 @@ def test_a_name_that_no_locale_leads_to_is_told_of(shop: Shop, own: Path) -> Non
     assert 'de.toml: unknown key "cart_totel" (did you mean "cart_total"?)' in outcome.err
 
 
+def test_a_shipped_translation_of_a_text_of_ones_own_is_told_of(shop: Shop, own: Path) -> None:
+    """Files hide one another by name: a German cart would still get the German mail that was shipped."""
+    shipped = (resources.shipped_templates() / "cart-recovery" / "reminder.txt").read_text(encoding="utf-8")
+    (own / "reminder.txt").write_text(shipped, encoding="utf-8")
+    (own / "reminder.de.txt").unlink()
+    told = "cart-recovery/reminder.de is as shipped, though cart-recovery/reminder is yours"
+    assert check(shop, ok=True).err == f"cartctl: {told}: its readers do not get what you wrote\n"
+    (own / "reminder.de.txt").write_text(f"Subject: Dein Warenkorb\n\n{shipped}", encoding="utf-8")
+    assert check(shop, ok=True).err == ""
+
+
 def with_html(own: Path, inner: str) -> int:
     """Give the reminder an opening of the shop's own; return its line."""
     source = (resources.shipped_templates() / "cart-recovery" / "reminder.mjml").read_text(encoding="utf-8")
@@ -344,9 +365,9 @@ def test_every_segment_is_rendered_and_a_contact_needs_no_way_back_to_a_cart(sho
     for name in ("hello", "hello@big"):
         (nurture / f"{name}.txt").write_text(text, encoding="utf-8")
         (nurture / f"{name}.mjml").write_text(mjml, encoding="utf-8")
-    assert check(shop, ok=True).err == ""
+    assert check(shop, of="nurture", ok=True).err == ""
     (nurture / "hello@big.txt").write_text(f"{text} {{{{ sze }}}}", encoding="utf-8")
-    assert check(shop).err.startswith(
+    assert check(shop, of="nurture").err.startswith(
         "cartctl: nurture/hello@big.txt, line 1: 'sze' is undefined (sample: usual, en, segment big): "
     )
 
@@ -359,9 +380,9 @@ def test_a_rule_that_has_no_outcome_is_named_and_the_others_are_checked(shop: Sh
     step = '[[step]]\nkey = "hello"\nafter = "1h"\nsubject = "Hello"\n'
     (nurture / "sequence.toml").write_text(head + segments + step, encoding="utf-8")
     with_text(own, GOOD + "\n{{ cupon }}")
-    outcome = check(shop)
+    outcome = check(shop, of="")
     assert outcome.exit_code == 1
     assert 'cartctl: nurture/sequence.toml: segment "big": "size > 5": TypeError: ' in outcome.err
     assert "'cupon' is undefined" in outcome.err
-    problem = next(one for one in check(shop, "--json").json["problems"] if one["step"] == "nurture")
+    problem = next(one for one in check(shop, "--json", of="").json["problems"] if one["step"] == "nurture")
     assert (problem["segment"], problem["renders"]) == ("big", False)

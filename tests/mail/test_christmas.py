@@ -194,10 +194,10 @@ def test_a_step_that_has_no_text_for_a_segment_is_named_with_what_to_write(cli: 
     for path in own.iterdir():
         if "letter.mjml" in (text := path.read_text(encoding="utf-8")) or "signature.txt" in text:
             path.write_text(text.replace('"christmas/', '"advent/'), encoding="utf-8")
-    assert cli("sequences", "check", "--json").json["problems"] == []
+    assert cli("sequences", "check", "advent", "--json").json["problems"] == []
     for ending in ("mjml", "txt"):
         (own / f"focus@urgent.{ending}").unlink()
-    outcome = cli("sequences", "check", ok=False)
+    outcome = cli("sequences", "check", "advent", ok=False)
     assert outcome.exit_code == 1
     (said,) = outcome.err.splitlines()
     assert "advent/focus.mjml: no such template in " in said
@@ -205,7 +205,7 @@ def test_a_step_that_has_no_text_for_a_segment_is_named_with_what_to_write(cli: 
     assert "write focus@urgent.mjml for the segment, or focus.mjml for all" in said
     for ending in ("mjml", "txt"):
         (own / f"focus.{ending}").write_bytes((own / f"focus@optimize.{ending}").read_bytes())
-    assert cli("sequences", "check", "--json").json["problems"] == []
+    assert cli("sequences", "check", "advent", "--json").json["problems"] == []
 
 
 def test_a_day_that_is_over_is_found_by_the_check(cli: Cli) -> None:
@@ -216,7 +216,7 @@ def test_a_day_that_is_over_is_found_by_the_check(cli: Cli) -> None:
     changed = text.replace('{ days_until = "2026-12-24", default = 0 }', '{ days_until = "2020-12-24" }')
     assert changed != text
     file.write_text(changed, encoding="utf-8")
-    outcome = cli("sequences", "check", ok=False)
+    outcome = cli("sequences", "check", "christmas", ok=False)
     assert outcome.exit_code == 1
     assert 'variable "deadline_days": 2020-12-24 is over, and it has no default' in outcome.err
     assert 'variable "deadline_days"' in cli("doctor", ok=False).out
@@ -228,7 +228,7 @@ def test_a_segment_that_nobody_can_be_in_is_hinted_at(cli: Cli) -> None:
     Path("cartctl.toml").write_text('templates = "templates"\n[coupons]\nrecovery10 = "X"\n', encoding="utf-8")
     text = file.read_text(encoding="utf-8")
     file.write_text(text.replace('when = "red >= 2"', 'when = "red >= 9"'), encoding="utf-8")
-    outcome = cli("sequences", "check")
+    outcome = cli("sequences", "check", "christmas")
     assert outcome.err.startswith("cartctl: christmas: no answers were found that fit segment critical: ")
     assert outcome.err.count("\n") == 1
 

@@ -102,7 +102,7 @@ def test_a_mail_without_its_variable_waits_is_told_of_and_costs_no_step(shop: Sh
     assert told in result.err
     assert "anna@example.com" not in result.out + result.err
     assert [mail.to for mail in shop.mails] == ["bela@example.com"], "nobody else waits for it"
-    check = shop.cli("sequences", "check", ok=False)
+    check = shop.cli("sequences", "check", "cart-recovery", ok=False)
     assert check.exit_code == 1
     assert 'variable "name": the contact has no "first_name"' in check.err
     doctor = shop.cli("doctor", ok=False)
