@@ -146,15 +146,15 @@ class Shop:
         path = write_csv(self.folder / f"{kind}-{self._files}.csv", *rows)
         return self.cli("import", kind, path, "--json", "--at", iso(when), ok=ok)
 
-    def run(self, when: str, *options: str) -> dict[str, Any]:
+    def run(self, when: str, *options: str, ok: bool = True) -> dict[str, Any]:
         """Run run-due once, then once more at the same moment: the second run must find nothing to do."""
-        first: dict[str, Any] = self.run_once(when, *options)
-        second = self.run_once(when)
+        first: dict[str, Any] = self.run_once(when, *options, ok=ok)
+        second = self.run_once(when, ok=ok)
         assert (second["detected"], second["enrolled"], second["sent"]) == (0, 0, 0), second
         return first
 
-    def run_once(self, when: str, *options: str) -> dict[str, Any]:
-        result: dict[str, Any] = self.cli("run-due", "--json", "--at", iso(when), *options).json
+    def run_once(self, when: str, *options: str, ok: bool = True) -> dict[str, Any]:
+        result: dict[str, Any] = self.cli("run-due", "--json", "--at", iso(when), *options, ok=ok).json
         return result
 
     def report(self, when: str, *options: str) -> dict[str, Any]:

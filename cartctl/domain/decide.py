@@ -17,6 +17,7 @@ from cartctl.domain.carts import CartStatus, Consent
 from cartctl.domain.sequences import Step
 from cartctl.domain.times import QuietHours, require_aware
 
+PAST_GRACE = "past-grace"
 _LEAST_TEST_GRACE = timedelta(minutes=10)
 """A grace shorter than the time between two runs would let no test be sent at all."""
 
@@ -182,7 +183,7 @@ def decide(
     if effective.at > now:
         return Later(effective.at, effective.moved_by or "not-due")
     if now > effective.at + rules.grace:
-        return Skip("past-grace")
+        return Skip(PAST_GRACE)
     opens = _outside_quiet_hours(Due(now), rules, message.zone)
     if opens.at > now:
         return Later(opens.at, opens.moved_by)

@@ -47,6 +47,8 @@ class Sent:
     unknown: int = 0
     retried: int = 0
     skipped: Counter[str] = field(default_factory=Counter)
+    past_grace: Counter[str] = field(default_factory=Counter)
+    """Which steps those were that are past their grace, as sequence/step."""
     cancelled: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
 
@@ -60,6 +62,7 @@ class Sent:
             (self.by_sequence, other.by_sequence),
             (self.deferred, other.deferred),
             (self.skipped, other.skipped),
+            (self.past_grace, other.past_grace),
             (self.cancelled, other.cancelled),
         ):
             mine.update(theirs)

@@ -2,22 +2,34 @@
 step: so a live enrollment always has exactly one open message, or is finished.
 """
 
+from collections.abc import Collection
 from collections.abc import Sequence as Ordered
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Row
 
 from cartctl.domain.decide import due
+from cartctl.domain.sequences import Step
 from cartctl.jobs.rules import Rules
 from cartctl.store import enrollments, messages
 from cartctl.store.messages import Planned
 
 
-def schedule_next(connection: Connection, enrollment_ids: Ordered[int], rules: Rules, *, now: datetime) -> None:
+def schedule_next(
+    connection: Connection,
+    enrollment_ids: Ordered[int],
+    rules: Rules,
+    *,
+    now: datetime,
+    past_grace: Collection[int] = (),
+) -> None:
     """Schedule the next step of each live enrollment, or finish it when there is none.
 
     An enrollment that still has an open message waits for it: one that was being sent when the shopper came back
     could not be called, and its own end schedules what follows.
+
+    `past_grace`: these have just lost a step to their grace, see `_shifted`.
     """
     if not enrollment_ids:
         return
@@ -44,9 +56,10 @@ def schedule_next(connection: Connection, enrollment_ids: Ordered[int], rules: R
         if step is None:
             finished.append(row.id)
             continue
+        paced = rules.paced(step, is_test=row.is_test)
         when = due(
-            rules.paced(step, is_test=row.is_test),
-            counts_from=row.counts_from,
+            paced,
+            counts_from=_shifted(connection, row, paced, now) if row.id in past_grace else row.counts_from,
             enrolled_at=row.resumed_at or row.enrolled_at,
             reached=reached[row.is_test][row.contact_id],
             rules=rules.time_for(is_test=row.is_test),
@@ -64,6 +77,20 @@ def schedule_next(connection: Connection, enrollment_ids: Ordered[int], rules: R
         )
     enrollments.finish(connection, finished, at=now)
     messages.schedule(connection, planned, past, at=now)
+
+
+def _shifted(connection: Connection, row: Row[Any], step: Step, now: datetime) -> datetime:
+    """Let a contact's sequence go on from now with its intervals as they were, unless the step is still to come.
+
+    Else an outage of days would cost them every letter that was due in it. A cart's sequence goes on as it was
+    planned: its mails are about a cart of a certain age.
+    """
+    counts_from: datetime = row.counts_from
+    from_now = now.replace(second=0, microsecond=0) - step.after  # due in this very run
+    if row.cart_id is not None or from_now <= counts_from:
+        return counts_from
+    enrollments.shift(connection, row.id, began_at=from_now)
+    return from_now
 
 
 def drop_if_stopped(connection: Connection, enrollment_ids: Ordered[int], *, now: datetime) -> dict[int, str]:

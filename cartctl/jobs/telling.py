@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from cartctl.domain.decide import Cancel, Decision, Hold, Later, Skip
+from cartctl.domain.decide import PAST_GRACE, Cancel, Decision, Hold, Later, Skip
 from cartctl.domain.messages import MessageState
 from cartctl.jobs.sending import Flown, Note, Ready, SendJob, Sent
 from cartctl.jobs.turn import Turned
@@ -36,11 +36,20 @@ def tell(job: SendJob, result: Sent, turned: Turned) -> None:
             result.problems.append(f"message {ready.row.id} is unknown: an earlier answer was lost ({why})")
         elif outcome:
             job.on_note(_note(ready, outcome, why))
+            if why == PAST_GRACE:
+                result.past_grace[f"{ready.content.row.sequence}/{ready.row.step}"] += 1
         if ready.content.used_up and why == "no-coupon":
             advice = "import more of them, or name one for all in [coupons]"
             problem = f'coupon "{ready.content.used_up}": every imported code is taken: {advice}'
             if problem not in result.problems:
                 result.problems.append(problem)
+
+
+def tell_past_grace(result: Sent) -> None:
+    """Name the steps that somebody did not get because no run, or a brake, let them leave in time."""
+    for step, count in sorted(result.past_grace.items()):
+        mails = "1 mail was" if count == 1 else f"{count} mails were"
+        result.problems.append(f"{step}: {mails} due for longer than the grace (sending.grace), and skipped")
 
 
 def _turned_away(result: Sent, decision: Decision) -> tuple[str, str]:

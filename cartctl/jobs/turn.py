@@ -12,7 +12,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row
 
-from cartctl.domain.decide import Cancel, Hold, Later, Send, Skip
+from cartctl.domain.decide import PAST_GRACE, Cancel, Hold, Later, Send, Skip
 from cartctl.domain.messages import MAX_ATTEMPTS, MessageState, backoff
 from cartctl.jobs import compose, gate
 from cartctl.jobs.gate import Verdict
@@ -332,4 +332,5 @@ def _turn_away(connection: Connection, job: SendJob, verdicts: Sequence[Verdict]
         messages.move(connection, ids, S.CLAIMED, MessageState(state), at=now, reason=reason, facts=facts)
     for reason, enrollment_ids in stopped.items():
         enrollments.stop(connection, enrollment_ids, reason=reason, at=now)
-    schedule_next(connection, [row.enrollment_id for _, _, row in over], job.rules, now=now)
+    past_grace = {row.enrollment_id for _, reason, row in over if reason == PAST_GRACE}
+    schedule_next(connection, [row.enrollment_id for _, _, row in over], job.rules, now=now, past_grace=past_grace)

@@ -91,6 +91,11 @@ def put_into_segment(connection: Connection, enrollment_id: int, segment: str) -
     connection.execute(update(enrollments).where(enrollments.c.id == enrollment_id).values(segment=segment))
 
 
+def shift(connection: Connection, enrollment_id: int, *, began_at: datetime) -> None:
+    """Let a contact's sequence count from another time."""
+    connection.execute(update(enrollments).where(enrollments.c.id == enrollment_id).values(began_at=began_at))
+
+
 def live_of_contacts(
     connection: Connection, sequence: str, contact_ids: Sequence[int]
 ) -> dict[tuple[int, str], Row[Any]]:

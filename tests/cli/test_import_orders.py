@@ -75,7 +75,7 @@ def test_order_that_came_to_nothing_does_not(shop: Shop, cells: dict[str, str]) 
     placed = shopify_order(**{"Created_at": shopify_time("2h")} | cells)
     result = import_orders(shop, "orders_export.csv", export(placed)).json
     assert result["orders"]["carts_closed"] == 0
-    assert shop.run("48h")["sent"] == 1
+    assert shop.run("47h")["sent"] == 1
 
 
 def test_shop_whose_orders_are_pending_unpaid_and_without_an_address_closes_carts_by_phone(shop: Shop) -> None:
@@ -189,7 +189,7 @@ def test_order_of_another_platform_stops_the_sequence(shop: Shop, platform: str)
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_cancelled_order_of_another_platform_does_not(shop: Shop, platform: str) -> None:
     assert told(shop, platform, "Cancelled")["orders"]["carts_closed"] == 0
-    assert shop.run("48h")["sent"] == 1
+    assert shop.run("47h")["sent"] == 1
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ def test_cancelled_order_of_another_platform_does_not(shop: Shop, platform: str)
 def test_what_was_never_placed_is_ignored_and_counted(shop: Shop, platform: str, status: str) -> None:
     result = told(shop, platform, status)
     assert (result["ignored"], result["orders"]["carts_closed"]) == (1, 0)
-    assert shop.run("48h")["sent"] == 1
+    assert shop.run("47h")["sent"] == 1
 
 
 @pytest.mark.parametrize("platform", [name for name in PLATFORMS if name != "woo-orders-json"])

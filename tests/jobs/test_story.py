@@ -1,6 +1,6 @@
 """Days in a shop's life, told through the command line. Every job runs twice at every tick."""
 
-from tests.shop import ANNA, TICKS, Shop, cart, live, order
+from tests.shop import ANNA, TICKS, Shop, cart, iso, live, order
 
 
 def test_three_mails_at_their_times_and_no_more(any_shop: Shop) -> None:
@@ -117,8 +117,11 @@ def test_cron_that_slept_shifts_the_sequence(shop: Shop) -> None:
 def test_mail_past_its_grace_is_skipped_and_the_sequence_goes_on(shop: Shop) -> None:
     shop.carts(cart(), when="5m")
     live(shop, "30m")
-    result = shop.run("48h1s")
-    assert (result["skipped"], result["sent"]) == ({"past-grace": 1}, 1)
+    late = shop.cli("run-due", "--json", "--at", iso("48h1s"), ok=False)
+    assert (late.json["skipped"], late.json["sent"], late.exit_code) == ({"past-grace": 1}, 1, 1)
+    assert late.err == (
+        "cartctl: cart-recovery/urgency: 1 mail was due for longer than the grace (sending.grace), and skipped\n"
+    )
     assert [step for _, step, _ in shop.sent] == ["reminder", "offer"]
 
 

@@ -60,3 +60,31 @@ def test_days_are_counted_by_the_readers_calendar(enrolled: Shop) -> None:
         mail.to: re.findall(r"Eve is (\d+) days", mail.part("plain")) for mail in enrolled.mails if mail.step == "owed"
     }
     assert (days[ANNA], days[BO]) == (["293"], ["292"])
+
+
+def test_an_outage_costs_a_contact_one_letter_and_the_rest_keep_their_distances(enrolled: Shop) -> None:
+    live(enrolled, "0m", "48h")
+    late = enrolled.run("200h", ok=False)  # "cash" was due at 72 h, "owed" at 96, "price" at 144, "rest" at 192
+    assert (late["skipped"], late["sent"]) == ({"past-grace": 3}, 3)
+    assert "christmas/cash: skipped (past-grace)" in enrolled.cli("explain", ANNA, "--at", iso("200h")).out
+    live(enrolled, "247h55m", "248h", "295h55m", "296h", "343h55m", "344h")
+    assert [(step, at) for to, step, at in enrolled.sent if to == ANNA] == [
+        ("result", "0:00"),
+        ("focus", "48:00"),
+        ("owed", "200:00"),
+        ("price", "248:00"),
+        ("rest", "296:00"),
+        ("closing", "344:00"),
+    ]
+
+
+def test_a_short_outage_moves_no_letter_that_is_not_due_yet(enrolled: Shop) -> None:
+    """One that is lost while the next is still to come changes nothing for the others."""
+    live(enrolled, "0m", "48h")
+    enrolled.cli("pause", "christmas", "--at", iso("49h"))
+    held = enrolled.run("72h", ok=False)
+    assert held["sent"] == 0
+    assert enrolled.run("96h5m", ok=False)["skipped"] == {"past-grace": 3}
+    enrolled.cli("resume", "christmas", "--at", iso("97h"))
+    live(enrolled, "97h", "143h55m", "144h5m")
+    assert [at for to, step, at in enrolled.sent if to == ANNA] == ["0:00", "48:00", "97:00", "144:05"]
