@@ -1,5 +1,6 @@
 """Fixtures for resources only: the command line, databases, a shop. Builders for everything else are in `shop.py`."""
 
+import gc
 import os
 import shutil
 import tempfile
@@ -9,13 +10,14 @@ from typing import Any
 
 import pytest
 from hypothesis import settings
-from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.util import LRUCache
 
 from cartctl import config
 from cartctl.store import schema
 from cartctl.store.database import EngineDatabase, connect, open_database
 from tests.mail.provider import Authority
+from tests.postgres import Shelf, admin, on_server
 from tests.shop import Cli, Shop
 
 settings.register_profile("cartctl", deadline=None)  # no test asserts a time
@@ -106,8 +108,8 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[str]:
         server = pgserver.get_server(folder)
         url = server.get_uri().replace("postgresql://", "postgresql+psycopg://")
         # Tests kill processes, never the machine: what the operating system was given is not lost.
-        _admin(url, *(f"ALTER SYSTEM SET {name} = off" for name in ("fsync", "full_page_writes")))
-        _admin(url, "SELECT pg_reload_conf()")
+        admin(url, *(f"ALTER SYSTEM SET {name} = off" for name in ("fsync", "full_page_writes")))
+        admin(url, "SELECT pg_reload_conf()")
         yield url
         server.cleanup()
 
@@ -116,36 +118,26 @@ def postgres(request: pytest.FixtureRequest) -> Iterator[str]:
 def postgres_template(postgres: str, worker_id: str) -> str:
     """Name a database that holds the schema and nothing else, to be copied for every test."""
     name = f"cartctl_template_{worker_id}"
-    _admin(postgres, f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}")
-    engine = connect(_database(postgres, name))
+    admin(postgres, f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}")
+    engine = connect(on_server(postgres, name))
     schema.upgrade(engine)
     engine.dispose()
     return name
 
 
+@pytest.fixture(scope="session")
+def postgres_shelf(postgres: str, postgres_template: str) -> Iterator[Shelf]:
+    """Databases with the schema, lent to one test after the other."""
+    shelf = Shelf(postgres, postgres_template)
+    yield shelf
+    shelf.close()
+
+
 @pytest.fixture
-def postgres_url(postgres: str, postgres_template: str, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A PostgreSQL database of the test's own, with the schema."""
-    name = f"cartctl_{abs(hash(request.node.nodeid)):x}"
-    _admin(
-        postgres,
-        f"DROP DATABASE IF EXISTS {name}",
-        f"CREATE DATABASE {name} TEMPLATE {postgres_template} STRATEGY FILE_COPY",
-    )
-    yield _database(postgres, name)
-    _admin(postgres, f"DROP DATABASE {name} WITH (FORCE)")
-
-
-def _database(server: str, name: str) -> str:
-    return str(create_engine(server).url.set(database=name).render_as_string(hide_password=False))
-
-
-def _admin(server: str, *statements: str) -> None:
-    engine = create_engine(server, isolation_level="AUTOCOMMIT")
-    with engine.connect() as connection:
-        for statement in statements:
-            connection.execute(text(statement))
-    engine.dispose()
+def postgres_url(postgres_shelf: Shelf) -> Iterator[str]:
+    """A PostgreSQL database of the test's own, with the schema and nothing else."""
+    with postgres_shelf.lend() as url:
+        yield url
 
 
 @pytest.fixture(scope="session")
@@ -203,3 +195,9 @@ def database(any_shop: Shop) -> Iterator[EngineDatabase]:
     found = open_database(url)
     yield found
     found.close()
+
+
+def pytest_collection_finish() -> None:
+    """Leave what stays until the end out of what the collector looks through again and again."""
+    gc.collect()
+    gc.freeze()

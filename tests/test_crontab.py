@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sysconfig
 from collections.abc import Iterator
@@ -94,8 +95,9 @@ def named(words: str) -> Entry:
 
 
 @pytest.fixture
-def folder(tmp_path: Path, cli: Cli) -> Path:
+def folder(tmp_path: Path, cli: Cli, sqlite_template: Path) -> Path:
     """The folder that the lines go into, as an operator has it."""
+    shutil.copy(sqlite_template, tmp_path / "cartctl.db")
     scripts = tmp_path / ".venv" / "bin"
     scripts.mkdir(parents=True)
     (scripts / "cartctl").symlink_to(Path(sysconfig.get_path("scripts")) / "cartctl")

@@ -10,8 +10,11 @@ from cartctl.store.tables import feeds
 from tests.cli.doctoring import SENDGRID, look, now, put, ran
 from tests.shop import Shop
 
+pytestmark = pytest.mark.usefixtures("short_mail")
+
 
 def test_each_thing_is_one_line_and_a_shop_in_order_exits_0(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CARTCTL_TEMPLATES")
     monkeypatch.setenv("SENDGRID_API_KEY", "SG.k3y-of-nobody")
     shop.configure(f'{SENDGRID}[consent]\nrequire = "opt-in"\n[stores.main]\nhosts = ["shop.example.com"]\n')
     fresh = {"store": "main", "channel": "website", "imported_at": now(), "newest_order_at": None}
@@ -91,7 +94,8 @@ def test_a_database_that_cannot_be_reached_is_one_line_without_its_password(shop
     assert "s3cret" not in told
 
 
-def test_templates(shop: Shop) -> None:
+def test_templates(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CARTCTL_TEMPLATES")
     broken = shop.folder / "templates" / "cart-recovery"
     broken.mkdir(parents=True)
     (broken / "urgency.txt").write_text("{{ frist_name }} {{ recovery_link }}", encoding="utf-8")

@@ -14,6 +14,8 @@ from cartctl.store.tables import brakes, coupons, feeds, messages
 from tests.cli.doctoring import SENDGRID, look, now, opened, put, ran
 from tests.shop import Shop, at, cart, iso, write_csv
 
+pytestmark = pytest.mark.usefixtures("short_mail")
+
 
 def test_cron_that_never_ran(shop: Shop) -> None:
     assert look(shop)["cron"][0] == "fail"
@@ -85,7 +87,8 @@ def test_unknown_messages(shop: Shop) -> None:
     assert "cartctl messages resolve" in told
 
 
-def test_expired_leases(shop: Shop) -> None:
+def test_expired_leases(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CARTCTL_TEMPLATES")
     a_sent_mail(shop)
     assert look(shop)["leases"][0] == "ok"
     put(shop, update(messages).where(messages.c.id == 2).values(state="claimed", lease_until=at("1h"), lease_token="t"))
@@ -129,7 +132,8 @@ def test_a_failing_provider(shop: Shop) -> None:
     assert look(shop)["provider"][0] == "warn"
 
 
-def test_coupons(shop: Shop) -> None:
+def test_coupons(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CARTCTL_TEMPLATES")
     assert look(shop)["coupons"][0] == "ok"
     shop.configure("[coupons]\n[coupon]\nwarn_below = 20\n")
     level, told = look(shop)["coupons"]

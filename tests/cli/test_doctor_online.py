@@ -21,6 +21,8 @@ from tests.mail.provider import Authority, misbehaving, read_request
 from tests.mail.sink import PASSWORD, USERNAME, Sink, smtp_server
 from tests.shop import Shop
 
+pytestmark = pytest.mark.usefixtures("short_mail")
+
 SENDER = 'from = "Example Shop <hello@shop.example.com>"\npostal_address = "1 Example Street"\n'
 KEY = "k3y-of-nobody"
 NO_DNS = "no name server"

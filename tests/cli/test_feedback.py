@@ -9,6 +9,8 @@ import pytest
 from tests.cli.looking import everything, rows
 from tests.shop import Cli, Shop, at, cart, iso
 
+pytestmark = pytest.mark.usefixtures("sqlite_url")
+
 DATABASE = Path("cartctl.db")
 
 

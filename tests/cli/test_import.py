@@ -10,6 +10,8 @@ from tests.cli.exports import BAD, GOOD, native
 from tests.cli.looking import carts, consents, everything, rows
 from tests.shop import Cli, Shop, cart, order, write_csv
 
+pytestmark = pytest.mark.usefixtures("sqlite_url")
+
 DATA = Path(__file__).parent.parent / "data"
 DATABASE = Path("cartctl.db")
 

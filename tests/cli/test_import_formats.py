@@ -13,6 +13,8 @@ from tests.importers import shopify_rows
 from tests.importers.examples import EXAMPLES
 from tests.shop import Cli, Shop, at, iso, order
 
+pytestmark = pytest.mark.usefixtures("sqlite_url")
+
 DATABASE = Path("cartctl.db")
 PEOPLE = {"1": "anna@example.com", "2": "bea@example.com", "3": ""}
 

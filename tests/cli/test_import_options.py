@@ -13,6 +13,8 @@ import pytest
 
 from tests.shop import Cli, Shop, cart, order, write_csv
 
+pytestmark = pytest.mark.usefixtures("sqlite_url")
+
 THEIRS = "Cart no.;Changed;Customer E-mail;Article;Price\nc-1;2026-03-02T10:00:00Z;anna@example.com;Mug;12,50\n"
 MAPS = ("--map", "Cart no.=cart_id", "--map", "changed = updated_at", "--map", "Customer E-mail=email")
 MAPPING = """

@@ -10,6 +10,8 @@ from tests.cli.exports import BAD, GOOD, native
 from tests.cli.looking import carts, everything, rows
 from tests.shop import Cli, cart, order, write_csv
 
+pytestmark = pytest.mark.usefixtures("sqlite_url")
+
 DATABASE = Path("cartctl.db")
 
 

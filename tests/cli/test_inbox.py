@@ -12,6 +12,8 @@ from filelock import FileLock
 from tests.cli.looking import carts, rows
 from tests.shop import Cli, Shop, at, cart, order, write_csv
 
+pytestmark = pytest.mark.usefixtures("sqlite_url")
+
 DATABASE = Path("cartctl.db")
 BOUNCE = {
     "email": "bela@example.com",

@@ -187,7 +187,7 @@ def logical_state(database: EngineDatabase) -> Any:
         }
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files=exports(), seed=st.randoms(use_true_random=False))
 def test_any_order_of_rows_and_files_gives_the_same_state(
     memory: EngineDatabase, tmp_path: Path, files: list[File], seed: random.Random

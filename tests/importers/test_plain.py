@@ -57,7 +57,7 @@ def one_by_one(database: EngineDatabase, files: Sequence[File], folder: Path) ->
     return logical_state(database)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(files=exports(), twice=st.booleans())
 def test_one_sweep_saves_what_one_by_one_saves(
     memory: EngineDatabase, tmp_path: Path, files: list[File], twice: bool
@@ -125,16 +125,16 @@ def test_ids_go_on_after_a_sweep(db: EngineDatabase, tmp_path: Path) -> None:
         assert connection.execute(select(func.count()).select_from(cart_items)).scalar() == 4
 
 
-def test_a_hundred_thousand_rows_of_one_id_are_one_cart(db: EngineDatabase, tmp_path: Path) -> None:
+def test_twenty_thousand_rows_of_one_id_are_one_cart(db: EngineDatabase, tmp_path: Path) -> None:
     emptied(db)
     path = tmp_path / "one.csv"
-    lines = (f"guest,{minute(0)},anna@example.com,Product {i},1,1.00,EUR\n" for i in range(100_000))
+    lines = (f"guest,{minute(0)},anna@example.com,Product {i},1,1.00,EUR\n" for i in range(20_000))
     path.write_text("cart_id,updated_at,email,product_name,quantity,unit_price,currency\n" + "".join(lines))
     options = Options(context=Context(store="main"), rejects_folder=tmp_path)
     result = import_file(db, path, kind="carts", options=options, rules=RULES, now=T0)
-    assert (result.accepted, result.saved["carts"]["created"]) == (100_000, 1)
+    assert (result.accepted, result.saved["carts"]["created"]) == (20_000, 1)
     with db.read() as connection:
-        assert connection.execute(select(carts_table.c.total_minor)).scalars().all() == [10_000_000]
+        assert connection.execute(select(carts_table.c.total_minor)).scalars().all() == [2_000_000]
 
 
 def test_less_than_a_minor_unit_is_not_nothing(db: EngineDatabase, tmp_path: Path) -> None:

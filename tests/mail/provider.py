@@ -30,17 +30,15 @@ def misbehaving(behave: Behaviour, *, tls: ssl.SSLContext | None) -> Iterator[st
     """Accept connections and leave each to `behave`; yields the URL. Without `tls` it gets the bare socket."""
     listener = socket.create_server(("localhost", 0))
     done = threading.Event()
+    open_now: list[socket.socket] = []
 
     def serve() -> None:
         while not done.is_set():
             with contextlib.suppress(OSError):  # the client's leaving is part of the game
                 connection, _ = listener.accept()
-                with connection:
-                    if tls is None:
-                        behave(connection)
-                    else:
-                        with tls.wrap_socket(connection, server_side=True) as wrapped:
-                            behave(wrapped)
+                with tls.wrap_socket(connection, server_side=True) if tls else connection as ready:
+                    open_now[:] = [ready]
+                    behave(ready)
 
     thread = threading.Thread(target=serve, daemon=True)
     thread.start()
@@ -48,8 +46,9 @@ def misbehaving(behave: Behaviour, *, tls: ssl.SSLContext | None) -> Iterator[st
         yield f"https://localhost:{listener.getsockname()[1]}"
     finally:
         done.set()
-        with contextlib.suppress(OSError):
-            listener.shutdown(socket.SHUT_RDWR)
+        for each in (listener, *open_now):  # a client that keeps its connection keeps nobody waiting
+            with contextlib.suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
         listener.close()
         thread.join(5)
 
