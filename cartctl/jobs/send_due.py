@@ -231,9 +231,12 @@ class _Loop:
         return Flown(ready, since, answer)
 
     def _land(self) -> list[Flown]:
-        """Wait for answers: three quarters of what is under way, or those before a lull."""
+        """Wait for answers: half of what is under way, or those before a lull.
+
+        The other half is with the provider meanwhile. With more awaited, next to nothing was there during a turn.
+        """
         flown: list[Flown] = []
-        enough = (3 * self.flying + 3) // 4
+        enough = (self.flying + 1) // 2
         while self.flying:
             with suppress(Empty):
                 future = self.landed.get(timeout=None if not flown else LULL_SECONDS if len(flown) < enough else 0)
