@@ -108,8 +108,7 @@ def test_carts_that_tell_of_purchases_are_no_feed_of_orders(shop: Shop) -> None:
     assert "is held" in tick(shop, "30m").err
 
 
-def test_where_no_orders_were_ever_imported_one_warning_a_day_holds_nothing(any_shop: Shop) -> None:
-    shop = any_shop
+def test_where_no_orders_were_ever_imported_one_warning_a_day_holds_nothing(shop: Shop) -> None:
     shop.configure(FRESH)
     shop.carts(cart(), when="5m")
     warned = tick(shop, "30m")
@@ -131,8 +130,7 @@ def test_no_age_of_orders_means_no_brake_and_no_warning(shop: Shop) -> None:
     assert len(shop.sent) == 2
 
 
-def test_what_is_held_too_long_ends_as_skipped_and_the_sequence_goes_on(any_shop: Shop) -> None:
-    shop = any_shop
+def test_what_is_held_too_long_ends_as_skipped_and_the_sequence_goes_on(shop: Shop) -> None:
     shop.configure(FRESH)
     shop.orders(order(placed="-40h", cart_id="x"), when="-40h")
     shop.carts(cart(), when="5m")
@@ -175,8 +173,7 @@ def is_burst(shop: Shop, when: str) -> bool:
     return "burst" in [brake["kind"] for brake in result["brakes"]]
 
 
-def test_two_hundred_at_once_are_no_burst(any_shop: Shop) -> None:
-    shop = any_shop
+def test_two_hundred_at_once_are_no_burst(shop: Shop) -> None:
     shop.carts(*crowd(200), when="5m")
     assert not is_burst(shop, "30m")
     shop.carts(cart("one-more"), when="31m")
@@ -221,8 +218,7 @@ def test_what_is_a_burst_though_another_brake_holds_waits_when_that_lets_go(shop
     assert shop.sent == []
 
 
-def test_what_was_confirmed_and_then_put_off_is_no_burst_again(any_shop: Shop) -> None:
-    shop = any_shop
+def test_what_was_confirmed_and_then_put_off_is_no_burst_again(shop: Shop) -> None:
     shop.configure('[safety]\norders_max_age = "0"\n[sending]\nquiet_hours = "12:30-20:00"\n')
     shop.carts(*crowd(205, seen="90m"), when="95m")
     assert tick(shop, "2h").exit_code == 1
@@ -252,9 +248,8 @@ def test_a_burst_lets_go_when_no_more_is_due_than_may_be(shop: Shop) -> None:
     assert len(shop.sent) == 200
 
 
-def test_a_burst_that_nobody_confirms_ends_step_by_step_and_what_comes_later_goes_out(any_shop: Shop) -> None:
+def test_a_burst_that_nobody_confirms_ends_step_by_step_and_what_comes_later_goes_out(shop: Shop) -> None:
     """Each of its three steps is held for its grace; the shop has other shoppers all the while."""
-    shop = any_shop
     shop.carts(*crowd(201), when="5m")
     for hours in range(1, 91, 6):
         shop.carts(cart(f"later-{hours}", seen=f"{hours - 1}h", email=f"later{hours}@example.com"), when=f"{hours}h")
@@ -268,8 +263,7 @@ def test_a_burst_that_nobody_confirms_ends_step_by_step_and_what_comes_later_goe
 # Pause
 
 
-def test_a_pause_holds_everything_until_it_is_resumed(any_shop: Shop) -> None:
-    shop = any_shop
+def test_a_pause_holds_everything_until_it_is_resumed(shop: Shop) -> None:
     shop.carts(cart(), when="5m")
     said = shop.cli("pause", "--at", iso("10m")).out
     assert said == "all mail is held: paused, until `cartctl resume`\n"
@@ -369,8 +363,7 @@ def test_a_cart_that_is_cancelled_before_it_is_abandoned_is_never_written_about(
     assert shop.sent == []
 
 
-def test_an_unknown_cart_or_address_is_refused_with_the_nearest(any_shop: Shop) -> None:
-    shop = any_shop
+def test_an_unknown_cart_or_address_is_refused_with_the_nearest(shop: Shop) -> None:
     shop.carts(cart("cart-1001"), cart("cart-2002", email=BEN), when="5m")
     by_id = shop.cli("cancel", "cart-1010", ok=False)
     assert (by_id.exit_code, "no cart cart-1010: the nearest: cart-1001" in by_id.err) == (2, True)

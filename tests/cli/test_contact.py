@@ -201,16 +201,16 @@ def test_forgetting_takes_what_is_personal_and_leaves_the_report(any_shop: Shop,
     assert len(after["suppressions"]) == len(before["suppressions"]), "their suppression stays"
 
 
-def test_what_was_scheduled_is_called_off_and_nothing_is_sent_any_more(any_shop: Shop) -> None:
-    any_shop.carts(annas(), when="5m")
-    any_shop.run("30m")
-    result = any_shop.cli("contact", "forget", ANNA, "--json", "--at", iso("1h")).json
+def test_what_was_scheduled_is_called_off_and_nothing_is_sent_any_more(shop: Shop) -> None:
+    shop.carts(annas(), when="5m")
+    shop.run("30m")
+    result = shop.cli("contact", "forget", ANNA, "--json", "--at", iso("1h")).json
     assert result["cancelled"] == 1
-    story = any_shop.cli("messages", "show", "2", "--json").json
+    story = shop.cli("messages", "show", "2", "--json").json
     assert (story["state"], story["reason"]) == ("cancelled", "forgotten")
-    any_shop.run("24h")
-    any_shop.run("48h")
-    assert len(any_shop.sent) == 1
+    shop.run("24h")
+    shop.run("48h")
+    assert len(shop.sent) == 1
 
 
 @pytest.mark.parametrize("rows", ["plain", "two sightings"])
@@ -285,9 +285,9 @@ def test_ids_that_are_addresses_stay_the_same_carts(any_shop: Shop, database: En
 
 
 @pytest.mark.parametrize("command", ["show", "export", "forget"])
-def test_an_unknown_address_is_refused_with_the_nearest(any_shop: Shop, command: str) -> None:
-    any_shop.carts(cart(), cart("c-2", email="ben@shop.example"), when="5m")
-    outcome = any_shop.cli("contact", command, "ana@example.com", ok=False)
+def test_an_unknown_address_is_refused_with_the_nearest(shop: Shop, command: str) -> None:
+    shop.carts(cart(), cart("c-2", email="ben@shop.example"), when="5m")
+    outcome = shop.cli("contact", command, "ana@example.com", ok=False)
     assert (outcome.exit_code, outcome.out) == (2, "")
     assert outcome.err == "cartctl: no address a…@example.com: the nearest: a…@example.com (cart c-1)\n"
 
@@ -327,13 +327,13 @@ def test_a_telephone_that_two_share_stays_with_the_other(any_shop: Shop, databas
     assert {row["status"] for row in contents(database)["carts"] if row["external_id"] == "b-1"} == {"recovered"}
 
 
-def test_a_refund_after_forgetting_still_lowers_what_is_left(any_shop: Shop) -> None:
-    any_shop.carts(annas(), when="5m")
-    any_shop.run("30m")
-    any_shop.orders(order(email=ANNA), when="2h")
-    any_shop.cli("contact", "forget", ANNA, "--at", iso("3h"))
-    any_shop.orders(order(email=ANNA, refunded="9.90"), when="4h")
-    assert any_shop.report("5h")["revenue"]["EUR"] == {
+def test_a_refund_after_forgetting_still_lowers_what_is_left(shop: Shop) -> None:
+    shop.carts(annas(), when="5m")
+    shop.run("30m")
+    shop.orders(order(email=ANNA), when="2h")
+    shop.cli("contact", "forget", ANNA, "--at", iso("3h"))
+    shop.orders(order(email=ANNA, refunded="9.90"), when="4h")
+    assert shop.report("5h")["revenue"]["EUR"] == {
         "abandoned": "49.90",
         "recovered_gross": "49.90",
         "recovered_net": "40.00",

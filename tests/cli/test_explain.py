@@ -59,13 +59,13 @@ def _shown(offset: str) -> str:
     return iso(offset)[:16].replace("T", " ") + " UTC"
 
 
-def test_each_decision_shows_its_rules_with_what_they_looked_at(any_shop: Shop) -> None:
-    config = (any_shop.folder / "cartctl.toml").read_text(encoding="utf-8")
-    any_shop.configure(config + '[sending]\nquiet_hours = "09:00-12:00"\ncap = 3\n')
-    any_shop.carts(cart(timezone="Europe/London"), when="5m")
-    any_shop.run("30m")  # 10:30 in London: scheduled after the quiet hours
-    any_shop.run("3h")
-    told = story(any_shop, "c-1", "4h")
+def test_each_decision_shows_its_rules_with_what_they_looked_at(shop: Shop) -> None:
+    config = (shop.folder / "cartctl.toml").read_text(encoding="utf-8")
+    shop.configure(config + '[sending]\nquiet_hours = "09:00-12:00"\ncap = 3\n')
+    shop.carts(cart(timezone="Europe/London"), when="5m")
+    shop.run("30m")  # 10:30 in London: scheduled after the quiet hours
+    shop.run("3h")
+    told = story(shop, "c-1", "4h")
     (decision,) = [chapter for chapter in told["story"] if chapter["what"] == "decision"]
     assert {rule["rule"]: rule["inputs"] for rule in decision["rules"]} == {
         "purchase": "cart abandoned",
@@ -82,13 +82,13 @@ def test_each_decision_shows_its_rules_with_what_they_looked_at(any_shop: Shop) 
     assert "cart-recovery/reminder: scheduled, moved by quiet-hours (message 1)" in texts(told, "message")
 
 
-def test_a_deferral_says_until_when_and_which_rule_asked_for_it(any_shop: Shop) -> None:
-    any_shop.carts(cart(), when="5m")
-    any_shop.run("30m")
-    config = (any_shop.folder / "cartctl.toml").read_text(encoding="utf-8")
-    any_shop.configure(config + '[sending]\nquiet_hours = "09:00-11:00"\n')
-    any_shop.run_once("24h")
-    told = story(any_shop, "c-1", "24h")
+def test_a_deferral_says_until_when_and_which_rule_asked_for_it(shop: Shop) -> None:
+    shop.carts(cart(), when="5m")
+    shop.run("30m")
+    config = (shop.folder / "cartctl.toml").read_text(encoding="utf-8")
+    shop.configure(config + '[sending]\nquiet_hours = "09:00-11:00"\n')
+    shop.run_once("24h")
+    told = story(shop, "c-1", "24h")
     assert rules(told, 1)["quiet hours"] == f"deferred until {_shown('25h')}"
     assert rules(told, 1)["grace"] == "not asked"
     assert texts(told, "decision")[1] == f"cart-recovery/urgency: deferred until {_shown('25h')} (quiet-hours)"
@@ -121,12 +121,12 @@ def test_a_cancellation_names_its_rule(
     }
 
 
-def test_a_skip_names_its_rule(any_shop: Shop) -> None:
-    any_shop.configure((any_shop.folder / "cartctl.toml").read_text(encoding="utf-8").replace("recovery10", "none"))
-    any_shop.carts(cart(), when="5m")
+def test_a_skip_names_its_rule(shop: Shop) -> None:
+    shop.configure((shop.folder / "cartctl.toml").read_text(encoding="utf-8").replace("recovery10", "none"))
+    shop.carts(cart(), when="5m")
     for when in ("30m", "24h", "48h"):
-        any_shop.run(when)
-    told = story(any_shop, "c-1", "49h")
+        shop.run(when)
+    told = story(shop, "c-1", "49h")
     assert texts(told, "decision")[2] == "cart-recovery/offer: skipped (no-coupon)"
     assert rules(told, 2)["coupon"] == "skipped"
     assert texts(told, "sequence") == ["enrolled in cart-recovery", "cart-recovery is finished"]
@@ -150,15 +150,15 @@ def test_how_a_purchase_was_matched_is_named(any_shop: Shop, columns: dict[str, 
     assert f"in common: {common}; it closed the cart, which is recovered" in text
 
 
-def test_an_order_that_did_not_close_the_cart_says_why(any_shop: Shop) -> None:
-    any_shop.carts(cart(created_at=iso("-3h")), when="5m")
-    any_shop.orders(
+def test_an_order_that_did_not_close_the_cart_says_why(shop: Shop) -> None:
+    shop.carts(cart(created_at=iso("-3h")), when="5m")
+    shop.orders(
         order("o-1", placed="-2h", email="anna@example.com"), order("o-2", placed="-4h", cart_id="c-1"), when="6m"
     )
-    any_shop.orders(
+    shop.orders(
         order("o-3", placed="2h", cart_id="c-1"), order("o-4", placed="3h", email="anna@example.com"), when="4h"
     )
-    told = texts(story(any_shop, "c-1", "5h"), "order")
+    told = texts(story(shop, "c-1", "5h"), "order")
     assert [text.partition("; it ")[2] for text in told] == [
         "did not close the cart: placed before the cart was made (slack 1h)",
         "did not close the cart: placed too long before the last activity (slack 1h)",
@@ -239,11 +239,11 @@ def test_a_person_is_found_by_any_spelling_of_the_address_with_all_carts(any_sho
     assert f"{_shown('2h')}  cart c-2 of main: last activity" in out
 
 
-def test_every_filling_of_a_cart_is_told(any_shop: Shop) -> None:
-    any_shop.carts(cart(), when="5m")
-    any_shop.orders(order(placed="1h", cart_id="c-1"), when="2h")
-    any_shop.carts(cart(seen="10h"), when="11h")
-    out = any_shop.cli("explain", "c-1", "--at", iso("12h")).out
+def test_every_filling_of_a_cart_is_told(shop: Shop) -> None:
+    shop.carts(cart(), when="5m")
+    shop.orders(order(placed="1h", cart_id="c-1"), when="2h")
+    shop.carts(cart(seen="10h"), when="11h")
+    out = shop.cli("explain", "c-1", "--at", iso("12h")).out
     assert "cart c-1 of main: recovered" in out
     assert "cart c-1 of main, filling 2: active" in out
 
@@ -257,15 +257,15 @@ def test_a_cart_in_several_stores_asks_which(any_shop: Shop) -> None:
     assert [row["store"] for row in story(any_shop, "c-1", "1h", "--store", "other")["carts"]] == ["other"]
 
 
-def test_an_unknown_cart_or_address_names_the_nearest(any_shop: Shop) -> None:
-    any_shop.carts(cart("c-100"), cart("c-101"), cart("z-7", email="zoe@example.com"), when="5m")
-    unknown = any_shop.cli("explain", "c-10O", ok=False)
+def test_an_unknown_cart_or_address_names_the_nearest(shop: Shop) -> None:
+    shop.carts(cart("c-100"), cart("c-101"), cart("z-7", email="zoe@example.com"), when="5m")
+    unknown = shop.cli("explain", "c-10O", ok=False)
     assert (unknown.exit_code, unknown.err) == (2, "cartctl: no cart c-10O: the nearest: c-101, c-100\n")
-    unknown = any_shop.cli("explain", "ana@example.com", ok=False)
+    unknown = shop.cli("explain", "ana@example.com", ok=False)
     assert unknown.exit_code == 2
     assert unknown.err.startswith("cartctl: no cart and no address a…@example.com: the nearest: a…@example.com")
     assert "anna" not in unknown.err
-    assert any_shop.cli("explain", "qqq", ok=False).err == "cartctl: no cart qqq: nothing is near it either\n"
+    assert shop.cli("explain", "qqq", ok=False).err == "cartctl: no cart qqq: nothing is near it either\n"
 
 
 @pytest.mark.parametrize("command", ["explain", "cancel"])

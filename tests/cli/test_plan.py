@@ -64,10 +64,10 @@ def test_a_plan_looks_two_days_ahead_unless_told_otherwise(shop: Shop) -> None:
     assert plan(shop, "5m", "--until", "24m")["coming"] == []
 
 
-def test_a_plan_goes_on_from_what_was_sent(any_shop: Shop) -> None:
-    any_shop.carts(cart(), when="5m")
-    any_shop.run("30m")
-    assert [(each["at"], each["step"]) for each in plan(any_shop, "1h")["coming"]] == [
+def test_a_plan_goes_on_from_what_was_sent(shop: Shop) -> None:
+    shop.carts(cart(), when="5m")
+    shop.run("30m")
+    assert [(each["at"], each["step"]) for each in plan(shop, "1h")["coming"]] == [
         (iso("24h"), "urgency"),
         (iso("48h"), "offer"),
     ]
@@ -125,18 +125,18 @@ def test_a_plan_names_the_brake_that_holds_a_message(any_shop: Shop) -> None:
     assert f"(since {iso('1h')[:16].replace('T', ' ')} UTC)" in told
 
 
-def test_orders_are_taken_as_fresh_and_late_ones_are_told_of(any_shop: Shop) -> None:
-    config = (any_shop.folder / "cartctl.toml").read_text(encoding="utf-8")
-    any_shop.configure(re.sub('orders_max_age = ".*"', 'orders_max_age = "26h"', config))
-    any_shop.orders(order(placed="-40h", cart_id="x"), when="-40h")
-    any_shop.carts(cart(), when="5m")
-    assert any_shop.cli("run-due", "--at", iso("30m"), ok=False).exit_code == 1
-    found = plan(any_shop, "31m", "--until", "1h")
+def test_orders_are_taken_as_fresh_and_late_ones_are_told_of(shop: Shop) -> None:
+    config = (shop.folder / "cartctl.toml").read_text(encoding="utf-8")
+    shop.configure(re.sub('orders_max_age = ".*"', 'orders_max_age = "26h"', config))
+    shop.orders(order(placed="-40h", cart_id="x"), when="-40h")
+    shop.carts(cart(), when="5m")
+    assert shop.cli("run-due", "--at", iso("30m"), ok=False).exit_code == 1
+    found = plan(shop, "31m", "--until", "1h")
     assert [(each["step"], each["outcome"]) for each in found["coming"]] == [("reminder", "sent")]
     assert [brake["subject"] for brake in found["late_feeds"]] == ["main/website"]
     told = "as if orders were fresh, but now mail about carts of main (website) is held: "
-    assert told in any_shop.cli("plan", "--at", iso("31m")).out
-    assert told in any_shop.cli("explain", "c-1", "--at", iso("31m")).out
+    assert told in shop.cli("plan", "--at", iso("31m")).out
+    assert told in shop.cli("explain", "c-1", "--at", iso("31m")).out
 
 
 def test_a_simulation_says_what_held_mail(shop: Shop) -> None:
@@ -185,10 +185,10 @@ def test_addresses_are_masked_unless_asked_for(shop: Shop, command: tuple[str, .
         assert "anna@example.com" in shop.cli(*command, *more, "--show-addresses").out
 
 
-def test_a_simulation_replays_carts_and_orders_from_the_times_they_bear(any_shop: Shop) -> None:
-    any_shop.carts(cart(), cart("c-2", seen="3h", email="bela@example.com"), when="60h")
-    any_shop.orders(order(placed="26h", email="anna@example.com"), when="60h")
-    found = simulate(any_shop, "0m", "60h")
+def test_a_simulation_replays_carts_and_orders_from_the_times_they_bear(shop: Shop) -> None:
+    shop.carts(cart(), cart("c-2", seen="3h", email="bela@example.com"), when="60h")
+    shop.orders(order(placed="26h", email="anna@example.com"), when="60h")
+    found = simulate(shop, "0m", "60h")
     assert steps(found) == [
         (iso("30m"), "c-1", "reminder"),
         (iso("3h30m"), "c-2", "reminder"),
@@ -217,21 +217,21 @@ def test_what_was_sent_before_the_beginning_counts(any_shop: Shop) -> None:
     assert steps(simulate(any_shop, "1h", "12h")) == [(iso("1h30m"), "c-2", "reminder")]
 
 
-def test_mails_about_a_cart_that_is_long_over_count_too(any_shop: Shop) -> None:
-    config = (any_shop.folder / "cartctl.toml").read_text(encoding="utf-8")
-    any_shop.configure(config + "[sending]\ncap = 3\n")
-    any_shop.carts(cart(), when="5m")
+def test_mails_about_a_cart_that_is_long_over_count_too(shop: Shop) -> None:
+    config = (shop.folder / "cartctl.toml").read_text(encoding="utf-8")
+    shop.configure(config + "[sending]\ncap = 3\n")
+    shop.carts(cart(), when="5m")
     for when in ("30m", "24h", "48h"):
-        any_shop.run_once(when)
-    any_shop.carts(cart("c-2", seen="74h"), when="74h5m")
-    assert steps(simulate(any_shop, "75h", "80h")) == []
+        shop.run_once(when)
+    shop.carts(cart("c-2", seen="74h"), when="74h5m")
+    assert steps(simulate(shop, "75h", "80h")) == []
 
 
-def test_an_earlier_order_closes_a_cart_that_a_later_one_closes_now(any_shop: Shop) -> None:
-    any_shop.carts(cart(), when="5m")
-    any_shop.orders(order("o-1", placed="2h", email="anna@example.com"), when="60h")
-    any_shop.orders(order("o-2", placed="40h", cart_id="c-1"), when="60h")
-    assert steps(simulate(any_shop, "12h", "60h")) == []
+def test_an_earlier_order_closes_a_cart_that_a_later_one_closes_now(shop: Shop) -> None:
+    shop.carts(cart(), when="5m")
+    shop.orders(order("o-1", placed="2h", email="anna@example.com"), when="60h")
+    shop.orders(order("o-2", placed="40h", cart_id="c-1"), when="60h")
+    assert steps(simulate(shop, "12h", "60h")) == []
 
 
 def test_refusals_count_from_when_they_were_heard(any_shop: Shop) -> None:

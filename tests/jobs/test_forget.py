@@ -65,7 +65,7 @@ def figures(database: EngineDatabase) -> Any:
     return overall.run(database, rules=RULES, asked=asked).as_json()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(ROW, min_size=1, max_size=5),
     bought=st.lists(ORDER, max_size=3),

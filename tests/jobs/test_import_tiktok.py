@@ -79,7 +79,7 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     database.close()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(names=st.lists(st.sampled_from(sorted(FILES)), min_size=2, unique=True))
 def test_the_end_is_the_same_in_whichever_order_the_files_come(world: World, names: list[str]) -> None:
     assert world.end(*(FILES[name] for name in names)) == world.end(*(FILES[name] for name in sorted(names)))

@@ -154,7 +154,7 @@ def test_contacts_of_a_list_are_as_new_as_the_list(any_shop: Shop, database: Eng
     assert "dora" not in as_text(database).lower()
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(ROW, min_size=1, max_size=5), bought=st.lists(ORDER, max_size=3))
 def test_whatever_was_imported_the_same_files_change_nothing_after_a_purge(
     sqlite_template: Path, tmp_path: Path, rows: list[Any], bought: list[Any]

@@ -135,7 +135,7 @@ def _try(empty: Empty, *, examples: int) -> None:
 
 
 def test_a_simulation_sends_what_real_runs_send_on_sqlite(sqlite_template: Path, tmp_path: Path) -> None:
-    _try(on_sqlite(sqlite_template, tmp_path), examples=12)
+    _try(on_sqlite(sqlite_template, tmp_path), examples=8)
 
 
 def test_a_pause_holds_in_a_simulation_from_when_it_began(db: EngineDatabase, tmp_path: Path) -> None:

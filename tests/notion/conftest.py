@@ -60,8 +60,16 @@ def ask(standin: Standin, watch: Watch) -> Iterator[Callable[..., Notion]]:
 
 
 @pytest.fixture
-def mirror(cli: Cli, tmp_path: Path, standin: Standin, database_url: str) -> Iterator[Mirror]:
-    """A shop with contacts and a Notion, on SQLite and on PostgreSQL."""
+def mirror(cli: Cli, tmp_path: Path, standin: Standin, sqlite_url: str) -> Iterator[Mirror]:
+    """A shop with contacts and a Notion, on SQLite."""
+    found = Mirror(cli, tmp_path, standin, sqlite_url)
+    yield found
+    found.database.close()
+
+
+@pytest.fixture
+def any_mirror(cli: Cli, tmp_path: Path, standin: Standin, database_url: str) -> Iterator[Mirror]:
+    """The same on SQLite and on PostgreSQL."""
     found = Mirror(cli, tmp_path, standin, database_url)
     yield found
     found.database.close()

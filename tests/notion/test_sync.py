@@ -31,15 +31,15 @@ def fill(mirror: Mirror, count: int = 3) -> list[int]:
     return ids
 
 
-def test_contacts_and_their_mails_are_shown(mirror: Mirror) -> None:
-    anna = mirror.enroll(
+def test_contacts_and_their_mails_are_shown(any_mirror: Mirror) -> None:
+    anna = any_mirror.enroll(
         "anna@example.com", first_name="Anna", business_name="Anna's Bakery, Exampletown", segment="critical", red=3
     )
-    mirror.message(anna, "welcome", when="1h")
-    mirror.message(anna, "advice", "failed", when="49h", reason="550")
-    mirror.message(anna, "farewell", "scheduled", when="97h")
-    assert mirror.sync() == {"created": 3, "updated": 0, "discarded": 0, "unchanged": 0, "problems": []}
-    [person] = mirror.people
+    any_mirror.message(anna, "welcome", when="1h")
+    any_mirror.message(anna, "advice", "failed", when="49h", reason="550")
+    any_mirror.message(anna, "farewell", "scheduled", when="97h")
+    assert any_mirror.sync() == {"created": 3, "updated": 0, "discarded": 0, "unchanged": 0, "problems": []}
+    [person] = any_mirror.people
     database_id, _, number = person.pop("cartctl ID").partition("/")
     assert (len(database_id), number) == (16, str(anna))
     assert person == {
@@ -56,7 +56,7 @@ def test_contacts_and_their_mails_are_shown(mirror: Mirror) -> None:
         "Mail 2 sent": None,
         "Mail 3 sent": None,
     }
-    first, second = mirror.log
+    first, second = any_mirror.log
     assert first.pop("cartctl ID").startswith(database_id)
     assert first == {
         "Name": "welcome to anna@example.com",
@@ -87,15 +87,19 @@ def test_the_phase_says_where_a_contact_is(status: str, reason: str, phase: str,
     assert mirror.people[0]["Phase"] == phase
 
 
-def test_only_what_changed_is_written(mirror: Mirror) -> None:
-    ids = fill(mirror)
-    mirror.sync()
-    mirror.standin.requests.clear()
-    mirror.change(ids[1], status="cancelled", reason="unsubscribed")
-    assert mirror.sync_once().json == {"created": 0, "updated": 1, "discarded": 0, "unchanged": 5, "problems": []}
-    assert mirror.standin.count("PATCH") == 1
-    assert mirror.standin.count("POST") == 0
-    assert [person["Phase"] for person in mirror.people] == ["after mail 1", "stopped: unsubscribed", "after mail 1"]
+def test_only_what_changed_is_written(any_mirror: Mirror) -> None:
+    ids = fill(any_mirror)
+    any_mirror.sync()
+    any_mirror.standin.requests.clear()
+    any_mirror.change(ids[1], status="cancelled", reason="unsubscribed")
+    assert any_mirror.sync_once().json == {"created": 0, "updated": 1, "discarded": 0, "unchanged": 5, "problems": []}
+    assert any_mirror.standin.count("PATCH") == 1
+    assert any_mirror.standin.count("POST") == 0
+    assert [person["Phase"] for person in any_mirror.people] == [
+        "after mail 1",
+        "stopped: unsubscribed",
+        "after mail 1",
+    ]
 
 
 def test_properties_of_ones_own_are_left_alone(mirror: Mirror) -> None:
@@ -168,40 +172,40 @@ def test_tests_are_marked_as_tests(mirror: Mirror) -> None:
     assert [row["Test"] for row in (*mirror.people, *mirror.log)] == [True, True]
 
 
-def test_carts_and_other_sequences_are_not_mirrored(mirror: Mirror) -> None:
-    mirror.enroll("other@example.com", sequence="cart-recovery")
-    mirror.configure()
-    assert mirror.sync()["created"] == 0
-    text = (mirror.folder / "cartctl.toml").read_text(encoding="utf-8")
-    (mirror.folder / "cartctl.toml").write_text(
+def test_carts_and_other_sequences_are_not_mirrored(any_mirror: Mirror) -> None:
+    any_mirror.enroll("other@example.com", sequence="cart-recovery")
+    any_mirror.configure()
+    assert any_mirror.sync()["created"] == 0
+    text = (any_mirror.folder / "cartctl.toml").read_text(encoding="utf-8")
+    (any_mirror.folder / "cartctl.toml").write_text(
         text.replace("[notion]\n", '[notion]\nsequences = ["cours"]\n'), encoding="utf-8"
     )
-    outcome = mirror.sync_once(ok=False)
+    outcome = any_mirror.sync_once(ok=False)
     assert (outcome.exit_code, 'did you mean "course"' in outcome.err) == (2, True)
 
 
-def test_whoever_is_forgotten_is_taken_out_of_notion(mirror: Mirror) -> None:
-    fill(mirror, 2)
-    mirror.sync()
-    mirror.cli("contact", "forget", "person0@example.com", "--yes")
-    assert mirror.sync()["discarded"] == 2
-    assert "person0" not in json.dumps([page.properties for page in mirror.standin.pages.values()])
-    assert [row["Email"] for row in mirror.people] == ["person1@example.com"]
-    assert [row["Contact"] for row in mirror.log] == ["person1@example.com"]
-    with mirror.database.read() as connection:
+def test_whoever_is_forgotten_is_taken_out_of_notion(any_mirror: Mirror) -> None:
+    fill(any_mirror, 2)
+    any_mirror.sync()
+    any_mirror.cli("contact", "forget", "person0@example.com", "--yes")
+    assert any_mirror.sync()["discarded"] == 2
+    assert "person0" not in json.dumps([page.properties for page in any_mirror.standin.pages.values()])
+    assert [row["Email"] for row in any_mirror.people] == ["person1@example.com"]
+    assert [row["Contact"] for row in any_mirror.log] == ["person1@example.com"]
+    with any_mirror.database.read() as connection:
         assert len(connection.execute(select(mirrored)).all()) == 2
 
 
-def test_whoever_is_forgotten_after_a_run_that_died_is_taken_out_too(mirror: Mirror) -> None:
+def test_whoever_is_forgotten_after_a_run_that_died_is_taken_out_too(any_mirror: Mirror) -> None:
     """Their page was made, and nobody lived to keep its id."""
-    fill(mirror, 1)
-    process = mirror.start("after-page:1")
+    fill(any_mirror, 1)
+    process = any_mirror.start("after-page:1")
     process.communicate(timeout=60)
     assert process.returncode == -signal.SIGKILL
-    assert "person0" in json.dumps([page.properties for page in mirror.standin.pages.values()])
-    mirror.cli("contact", "forget", "person0@example.com", "--yes")
-    mirror.sync()
-    assert "person0" not in json.dumps([page.properties for page in mirror.standin.pages.values()])
+    assert "person0" in json.dumps([page.properties for page in any_mirror.standin.pages.values()])
+    any_mirror.cli("contact", "forget", "person0@example.com", "--yes")
+    any_mirror.sync()
+    assert "person0" not in json.dumps([page.properties for page in any_mirror.standin.pages.values()])
 
 
 def test_a_page_that_somebody_deleted_is_made_anew_when_there_is_something_to_write(mirror: Mirror) -> None:
@@ -246,21 +250,21 @@ def test_killed_while_notion_makes_the_page(mirror: Mirror) -> None:
     mirror.assert_no_duplicates()
 
 
-def test_a_database_that_knows_no_pages_finds_those_that_are_there(mirror: Mirror) -> None:
-    """Restored from a backup, it was made before the mirror was."""
-    fill(mirror)
-    mirror.sync()
-    mirror.lose_page_ids()
-    assert mirror.sync()["created"] == 0
-    mirror.assert_no_duplicates()
+def test_a_database_that_knows_no_pages_finds_those_that_are_there(any_mirror: Mirror) -> None:
+    """Restored from a backup, it was made before the any_mirror was."""
+    fill(any_mirror)
+    any_mirror.sync()
+    any_mirror.lose_page_ids()
+    assert any_mirror.sync()["created"] == 0
+    any_mirror.assert_no_duplicates()
 
 
-def test_more_than_a_hundred_of_each_are_mirrored(mirror: Mirror) -> None:
-    fill(mirror, 101)
-    assert mirror.sync()["created"] == 202
-    mirror.lose_page_ids()
-    assert mirror.sync()["created"] == 0
-    assert len(mirror.people) == 101
+def test_more_than_a_hundred_of_each_are_mirrored(any_mirror: Mirror) -> None:
+    fill(any_mirror, 101)
+    assert any_mirror.sync()["created"] == 202
+    any_mirror.lose_page_ids()
+    assert any_mirror.sync()["created"] == 0
+    assert len(any_mirror.people) == 101
 
 
 def test_what_notion_refuses_is_named_by_id_and_stops_nothing_else(mirror: Mirror) -> None:
@@ -318,19 +322,19 @@ def test_while_notion_throttles_the_mirror_gets_there(mirror: Mirror, ask: Calla
     mirror.assert_no_duplicates()
 
 
-def test_no_transaction_is_open_while_notion_is_asked(mirror: Mirror, ask: Callable[..., Notion]) -> None:
+def test_no_transaction_is_open_while_notion_is_asked(any_mirror: Mirror, ask: Callable[..., Notion]) -> None:
     """Or mail would wait for it: somebody else writes while each request is on its way."""
-    fill(mirror)
+    fill(any_mirror)
     written: list[str] = []
 
     def write(request: str) -> None:
-        with mirror.database.write() as connection:
+        with any_mirror.database.write() as connection:
             connection.execute(select(mirrored)).all()
         written.append(request)
 
-    mirror.standin.before_answer = write
-    notion_sync.run(job(mirror, ask()))
-    assert len(written) == len(mirror.standin.requests) > 6
+    any_mirror.standin.before_answer = write
+    notion_sync.run(job(any_mirror, ask()))
+    assert len(written) == len(any_mirror.standin.requests) > 6
 
 
 def job(mirror: Mirror, notion: Notion) -> notion_sync.SyncJob:
