@@ -117,7 +117,7 @@ def _tell(state: State, result: RunResult, told: list[tuple[int, str]], *, dry_r
     holding = [brake.line for brake in result.braking.holding]
     for line in dict.fromkeys([*result.braking.lines, *(holding if dry_run else ())]):
         complain(line)
-    for problem in result.sent.problems:
+    for problem in (*result.sent.problems, *result.past_grace):
         complain(problem)
     if not dry_run:
         LOG.tell("run-finished", problems=len(result.sent.problems), **result.as_json())

@@ -145,8 +145,9 @@ class _Look:
             }
         for name, right in self.renderer.misnamed(self.sequence, self.step).items():
             yield {"hint": f"{name}: nobody gets it: call it {right}"}
-        for name in self.files.left_as_shipped(self.sequence, self.step):
-            yield {"hint": f"{name} is as shipped, though {self.name} is yours: its readers do not get what you wrote"}
+        for translation, text in self.files.left_as_shipped(self.sequence, self.step):
+            told = f"{translation} is as shipped, though {text} is yours: its readers do not get what you wrote"
+            yield {"hint": told}
         for locale in self._locales():
             if not self.renderer.has_words(locale):
                 missing = f'no shared/locales/{locale}.toml: "Total" and the like are said in English'

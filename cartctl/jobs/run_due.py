@@ -36,7 +36,16 @@ class RunResult:
 
     @property
     def has_problems(self) -> bool:
-        return bool(self.sent.problems or self.braking.holding)
+        return bool(self.sent.problems or self.braking.holding or self.past_grace)
+
+    @property
+    def past_grace(self) -> list[str]:
+        """Name the steps that came too late to be sent; not while a brake holds, which is told of once a day."""
+        if self.braking.holding:
+            return []
+        steps = sorted(self.sent.past_grace.items())
+        mails = {step: "1 mail is" if count == 1 else f"{count} mails are" for step, count in steps}
+        return [f"{step}: {mails[step]} past the grace (sending.grace), and not sent" for step, _ in steps]
 
     def as_json(self) -> dict[str, Any]:
         """Return the documented JSON object."""

@@ -57,18 +57,12 @@ CHUNK_SECONDS = 10
 
 def run(job: SendJob, result: Sent) -> Sent:
     """Send what is due at the start of the run, adding to `result`."""
-    _run_lanes(job, result)
-    telling.tell_past_grace(result)
-    return result
-
-
-def _run_lanes(job: SendJob, result: Sent) -> None:
     started_at = job.clock()
     lanes = [lane for lane in _lanes(job.rules) if lane.has_work(job.database, started_at)]
     if len(lanes) < 2 or not job.side_by_side or job.limit is not None:
         for lane in lanes:
             lane.run(job, result, started_at)
-        return
+        return result
     from concurrent.futures import ThreadPoolExecutor  # most runs need none
 
     apart = [Sent() for _ in lanes]
@@ -78,6 +72,7 @@ def _run_lanes(job: SendJob, result: Sent) -> None:
         result.add(own)
     for each in runs:
         each.result()
+    return result
 
 
 @dataclass(frozen=True, slots=True)

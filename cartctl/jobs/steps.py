@@ -4,7 +4,7 @@ step: so a live enrollment always has exactly one open message, or is finished.
 
 from collections.abc import Collection
 from collections.abc import Sequence as Ordered
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -56,13 +56,13 @@ def schedule_next(
         if step is None:
             finished.append(row.id)
             continue
-        paced = rules.paced(step, is_test=row.is_test)
+        paced, time = rules.paced(step, is_test=row.is_test), rules.time_for(is_test=row.is_test)
         when = due(
             paced,
-            counts_from=_shifted(connection, row, paced, now) if row.id in past_grace else row.counts_from,
+            counts_from=_shifted(connection, row, paced, time.grace, now) if row.id in past_grace else row.counts_from,
             enrolled_at=row.resumed_at or row.enrolled_at,
             reached=reached[row.is_test][row.contact_id],
-            rules=rules.time_for(is_test=row.is_test),
+            rules=time,
             zone=rules.zone(row.store, row.timezone),
         )
         planned.append(
@@ -79,18 +79,21 @@ def schedule_next(
     messages.schedule(connection, planned, past, at=now)
 
 
-def _shifted(connection: Connection, row: Row[Any], step: Step, now: datetime) -> datetime:
-    """Let a contact's sequence go on from now with its intervals as they were, unless the step is still to come.
+def _shifted(connection: Connection, row: Row[Any], step: Step, grace: timedelta, now: datetime) -> datetime:
+    """Let a contact's sequence go on whole days later, with its intervals as they were, if this step is too late too.
 
-    Else an outage of days would cost them every letter that was due in it. A cart's sequence goes on as it was
-    planned: its mails are about a cart of a certain age.
+    Else an outage of days would cost them every letter that was due in it. Whole days: each letter keeps its hour, so
+    those of many people leave as far apart as ever, and brakes see them first. Tests, whose days are minutes, go on at
+    once. A cart's sequence goes on as it was planned: its mails are about a cart of a certain age.
     """
     counts_from: datetime = row.counts_from
-    from_now = now.replace(second=0, microsecond=0) - step.after  # due in this very run
-    if row.cart_id is not None or from_now <= counts_from:
+    late = now - (counts_from + step.after)
+    if row.cart_id is not None or late <= grace:
         return counts_from
-    enrollments.shift(connection, row.id, began_at=from_now)
-    return from_now
+    unit = timedelta(minutes=1) if row.is_test else timedelta(days=1)
+    shifted = counts_from + (late // unit + 1) * unit
+    enrollments.shift(connection, row.id, began_at=shifted)
+    return shifted
 
 
 def drop_if_stopped(connection: Connection, enrollment_ids: Ordered[int], *, now: datetime) -> dict[int, str]:

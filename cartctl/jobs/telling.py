@@ -45,13 +45,6 @@ def tell(job: SendJob, result: Sent, turned: Turned) -> None:
                 result.problems.append(problem)
 
 
-def tell_past_grace(result: Sent) -> None:
-    """Name the steps that somebody did not get because no run, or a brake, let them leave in time."""
-    for step, count in sorted(result.past_grace.items()):
-        mails = "1 mail was" if count == 1 else f"{count} mails were"
-        result.problems.append(f"{step}: {mails} due for longer than the grace (sending.grace), and skipped")
-
-
 def _turned_away(result: Sent, decision: Decision) -> tuple[str, str]:
     match decision:
         case Later(until, reason):

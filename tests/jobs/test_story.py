@@ -24,7 +24,7 @@ def test_shopper_with_three_carts_has_one_live_sequence(any_shop: Shop) -> None:
         cart("c-3", seen="5m"),
         when="15m",
     )
-    live(any_shop, "40m", *TICKS[2:])
+    live(any_shop, "40m", "6h", "24h", "24h5m", "36h", "48h", "60h", "72h", "168h")
     assert any_shop.sent == [(ANNA, "reminder", "0:40"), (ANNA, "urgency", "36:00"), (ANNA, "offer", "60:00")]
     assert any_shop.report("168h")["abandoned"] == 3
 
@@ -119,9 +119,7 @@ def test_mail_past_its_grace_is_skipped_and_the_sequence_goes_on(shop: Shop) -> 
     live(shop, "30m")
     late = shop.cli("run-due", "--json", "--at", iso("48h1s"), ok=False)
     assert (late.json["skipped"], late.json["sent"], late.exit_code) == ({"past-grace": 1}, 1, 1)
-    assert late.err == (
-        "cartctl: cart-recovery/urgency: 1 mail was due for longer than the grace (sending.grace), and skipped\n"
-    )
+    assert late.err == ("cartctl: cart-recovery/urgency: 1 mail is past the grace (sending.grace), and not sent\n")
     assert [step for _, step, _ in shop.sent] == ["reminder", "offer"]
 
 
@@ -133,7 +131,7 @@ def test_a_week_with_everybody_at_once(any_shop: Shop) -> None:
     live(any_shop, "30m", "50m", "1h30m")
     any_shop.orders(order("o-3", placed="2h", email=people["c-3"].upper()), when="3h")
     any_shop.carts(cart("c-4", seen="5h", email=people["c-4"]), when="5h")
-    live(any_shop, *TICKS[3:6], "29h", "36h", "48h", "53h", "60h", "72h", "96h", "168h")
+    live(any_shop, *TICKS[2:5], "29h", "36h", "48h", "53h", "60h", "72h", "96h", "168h")
     steps: dict[str, list[str]] = {}
     for to, step, _ in any_shop.sent:
         steps.setdefault(to, []).append(step)
