@@ -1,6 +1,6 @@
 """Which files hold a step's text for one person: NAME.mjml, its HTML part, and NAME.txt, both always of one name."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -59,17 +59,21 @@ class TextFiles:
             if right != locale
         }
 
-    def left_as_shipped(self, sequence: MailSequence, step: Step) -> tuple[str, ...]:
-        """Return the languages in which a step says what was shipped, though its own text has been written anew."""
-        if not self._is_own(f"{sequence.name}/{step.key}"):
-            return ()
-        found = (f"{sequence.name}/{step.key}.{locale}" for locale in self.locales(sequence, step))
-        return tuple(name for name in found if not self._is_own(name))
+    def left_as_shipped(self, sequence: MailSequence, step: Step) -> Iterator[tuple[str, str]]:
+        """Yield translations that say what was shipped, each with the text of the shop's that it translates no more."""
+        for locale in self.locales(sequence, step):
+            for ending in ("mjml", "txt"):
+                text, translation = (f"{sequence.name}/{name}.{ending}" for name in (step.key, f"{step.key}.{locale}"))
+                if self._is_shipped(text) is False and self._is_shipped(translation):
+                    yield translation, text
 
-    def _is_own(self, name: str) -> bool:
-        """Say whether either part of a text is a file of the shop: it comes before those that are shipped."""
-        own = self._folders[:-1]
-        return any((folder / f"{name}.{ending}").is_file() for folder in own for ending in ("mjml", "txt"))
+    def _is_shipped(self, file: str) -> bool | None:
+        """Say whether a file is one that was shipped, the last folder's, or a copy of it; None: there is none."""
+        found = next((folder / file for folder in self._folders if (folder / file).is_file()), None)
+        shipped = self._folders[-1] / file
+        if found is None:
+            return None
+        return shipped.is_file() and found.read_bytes() == shipped.read_bytes()
 
     def _names(self, sequence: MailSequence, step: Step) -> set[str]:
         """Return what a step's texts are called that are for a language or a segment, without their endings."""

@@ -24,8 +24,8 @@ def own(shop: Shop) -> Path:
     before, step, after = sequence.rpartition("[[step]]")
     assert 'key = "offer"' in after, step
     (OWN / "sequence.toml").write_text(before, encoding="utf-8")
-    for path in (resources.shipped_templates() / "cart-recovery").glob("*.de.txt"):
-        shutil.copy(path, OWN)
+    for path in (resources.shipped_templates() / "cart-recovery").glob("*.de.*"):
+        (OWN / path.name).write_text(f"{path.read_text(encoding='utf-8')}{{# ours #}}", encoding="utf-8")
     shop.configure('templates = "templates"\n')
     return OWN
 
@@ -244,9 +244,14 @@ def test_a_shipped_translation_of_a_text_of_ones_own_is_told_of(shop: Shop, own:
     """Files hide one another by name: a German cart would still get the German mail that was shipped."""
     shipped = (resources.shipped_templates() / "cart-recovery" / "reminder.txt").read_text(encoding="utf-8")
     (own / "reminder.txt").write_text(shipped, encoding="utf-8")
-    (own / "reminder.de.txt").unlink()
-    told = "cart-recovery/reminder.de is as shipped, though cart-recovery/reminder is yours"
-    assert check(shop, ok=True).err == f"cartctl: {told}: its readers do not get what you wrote\n"
+    translation = resources.shipped_templates() / "cart-recovery" / "reminder.de.txt"
+    shutil.copy(translation, own)
+    assert check(shop, ok=True).err == "", "a copy is no text of one's own"
+    (own / "reminder.txt").write_text(f"{shipped}See you!\n", encoding="utf-8")
+    told = "cart-recovery/reminder.de.txt is as shipped, though cart-recovery/reminder.txt is yours"
+    for _ in range(2):
+        assert check(shop, ok=True).err == f"cartctl: {told}: its readers do not get what you wrote\n"
+        (own / "reminder.de.txt").unlink(missing_ok=True)
     (own / "reminder.de.txt").write_text(f"Subject: Dein Warenkorb\n\n{shipped}", encoding="utf-8")
     assert check(shop, ok=True).err == ""
 
