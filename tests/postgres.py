@@ -11,9 +11,15 @@ SELECT md5(string_agg(concat_ws(' ', relname, relkind, attname, atttypid, attnot
 FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
 WHERE relnamespace = 'public'::regnamespace AND attnum > 0
 UNION ALL SELECT string_agg(version_num, ',') FROM alembic_version
+UNION ALL SELECT string_agg(pg_get_constraintdef(oid), ',' ORDER BY conname) FROM pg_constraint
+    WHERE connamespace = 'public'::regnamespace
+UNION ALL SELECT string_agg(indexdef, ',' ORDER BY indexname) FROM pg_indexes WHERE schemaname = 'public'
+UNION ALL SELECT string_agg(tgname, ',' ORDER BY tgname) FROM pg_trigger WHERE NOT tgisinternal
+UNION ALL SELECT string_agg(proname, ',' ORDER BY proname) FROM pg_proc WHERE pronamespace = 'public'::regnamespace
 UNION ALL SELECT string_agg(setconfig::text, ',') FROM pg_db_role_setting
+    WHERE setdatabase = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
-"""Tables, indexes, sequences and their columns, the schema's version, and settings."""
+"""Tables, indexes, sequences and their columns, constraints, triggers, functions, the schema's version, settings."""
 _LEAVE = """
 SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
 """
