@@ -6,10 +6,12 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import pytest
 from hypothesis import settings
+from jinja2 import Environment
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.util import LRUCache
 
@@ -45,6 +47,28 @@ _COMPILED = _Compiled(2000)
 @event.listens_for(Engine, "engine_connect")
 def _compile_once(connection: Connection) -> None:
     connection.execution_options(compiled_cache=_COMPILED)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _templates_compiled_once() -> Iterator[None]:
+    """Let Jinja2 compile the same template once a process: each command has an environment of its own."""
+    compiled: dict[tuple[object, ...], CodeType] = {}
+    really = Environment.compile
+
+    def compile_once(self: Environment, source: Any, *arguments: Any, **options: Any) -> CodeType:
+        if not isinstance(source, str):
+            made: CodeType = really(self, source, *arguments, **options)
+            return made
+        name = arguments[0] if arguments else options.get("name")
+        escapes = self.autoescape(name) if callable(self.autoescape) else self.autoescape
+        key = (type(self), self.trim_blocks, escapes, source, *arguments, *sorted(options.items()))
+        if key not in compiled:
+            compiled[key] = really(self, source, *arguments, **options)
+        return compiled[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Environment, "compile", compile_once)
+        yield
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

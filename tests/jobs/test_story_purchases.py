@@ -19,7 +19,7 @@ def test_purchase_between_steps_stops_the_sequence(any_shop: Shop, purchase: dic
     any_shop.carts(cart(phone="+493012345678", cart_token="t-1", checkout_token="k-1"), when="5m")
     live(any_shop, "30m", "6h")
     any_shop.orders(order(placed="7h", **purchase), when="8h")
-    live(any_shop, *TICKS[4:])
+    live(any_shop, *TICKS[3:])
     assert any_shop.sent == [(ANNA, "reminder", "0:30")]
 
 
