@@ -49,6 +49,7 @@ RECOVERY_PAUSES = (0, 1, 2, 4, 8)
 """Seconds between the tries to settle after the database has failed: as long as a server takes to restart."""
 LULL_SECONDS = 0.05
 """An answer that comes after such a silence waits for no others to be settled with."""
+FEW = 8
 CLEARED_SECONDS = 0.5
 """Of what the gate lets through no more than the rate limit lets leave in this time."""
 CHUNK_SECONDS = 10
@@ -226,12 +227,13 @@ class _Loop:
         return Flown(ready, since, answer)
 
     def _land(self) -> list[Flown]:
-        """Wait for answers: half of what is under way, or those before a lull.
+        """Wait for answers: half of what is under way, or those before a lull; of a few, all.
 
         The other half is with the provider meanwhile. With more awaited, next to nothing was there during a turn.
+        A few together are settled in one order, whichever answer was first.
         """
         flown: list[Flown] = []
-        enough = (self.flying + 1) // 2
+        enough = max((self.flying + 1) // 2, min(self.flying, FEW))
         while self.flying:
             with suppress(Empty):
                 future = self.landed.get(timeout=None if not flown else LULL_SECONDS if len(flown) < enough else 0)
