@@ -366,13 +366,19 @@ def test_a_fault_is_one_line_however_long_the_template_makes_it(shop: Shop, own:
     assert len(outcome.err) < 600
 
 
-def test_every_segment_is_rendered_and_a_contact_needs_no_way_back_to_a_cart(shop: Shop, own: Path) -> None:
+def with_segments(own: Path, *, size: str) -> Path:
+    """Add a sequence for contacts with two segments by their size, an attribute of this type; return its folder."""
     nurture = own.parent / "nurture"
     nurture.mkdir()
     segments = '[[segment]]\nkey = "big"\nwhen = "size > 5"\n[[segment]]\nkey = "others"\n'
-    head = 'trigger = "enrolled"\n[attributes]\nsize = { type = "integer" }\n'
+    head = f'trigger = "enrolled"\n[attributes]\nsize = {{ type = "{size}" }}\n'
     step = '[[step]]\nkey = "hello"\nafter = "1h"\nsubject = "Hello"\n'
     (nurture / "sequence.toml").write_text(head + segments + step, encoding="utf-8")
+    return nurture
+
+
+def test_every_segment_is_rendered_and_a_contact_needs_no_way_back_to_a_cart(shop: Shop, own: Path) -> None:
+    nurture = with_segments(own, size="integer")
     text = "{{ unsubscribe_link }} {{ postal_address }}"
     link = '<a href="{{ unsubscribe_link }}">x</a> {{ postal_address }}'
     mjml = f"<mjml><mj-body><mj-section><mj-column><mj-text>{link}</mj-text></mj-column></mj-section></mj-body></mjml>"
@@ -387,12 +393,7 @@ def test_every_segment_is_rendered_and_a_contact_needs_no_way_back_to_a_cart(sho
 
 
 def test_a_rule_that_has_no_outcome_is_named_and_the_others_are_checked(shop: Shop, own: Path) -> None:
-    nurture = own.parent / "nurture"
-    nurture.mkdir()
-    segments = '[[segment]]\nkey = "big"\nwhen = "size > 5"\n[[segment]]\nkey = "others"\n'
-    head = 'trigger = "enrolled"\n[attributes]\nsize = { type = "text" }\n'
-    step = '[[step]]\nkey = "hello"\nafter = "1h"\nsubject = "Hello"\n'
-    (nurture / "sequence.toml").write_text(head + segments + step, encoding="utf-8")
+    with_segments(own, size="text")
     with_text(own, GOOD + "\n{{ cupon }}")
     outcome = check(shop, of="")
     assert outcome.exit_code == 1
