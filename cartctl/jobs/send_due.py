@@ -50,6 +50,7 @@ RECOVERY_PAUSES = (0, 1, 2, 4, 8)
 LULL_SECONDS = 0.05
 """An answer that comes after such a silence waits for no others to be settled with."""
 FEW = 8
+"""So many answers are all awaited: what they let follow is numbered alike in every run."""
 CLEARED_SECONDS = 0.5
 """Of what the gate lets through no more than the rate limit lets leave in this time."""
 CHUNK_SECONDS = 10

@@ -27,7 +27,7 @@ def load_sequences(folders: Ordered[Path]) -> dict[str, Sequence]:
     return found
 
 
-@lru_cache(maxsize=64)  # a run asks twice; what is read is frozen
+@lru_cache(maxsize=64)  # a run asks twice; nobody changes what was read
 def _parsed(name: str, text: str, where: str) -> Sequence:
     try:
         return parse_sequence(name, tomllib.loads(text), where=where)
