@@ -11,7 +11,7 @@ from cartctl import wiring
 from cartctl.cli.options import AsJson, At, Verbose, state_of
 from cartctl.cli.session import about_cart, clock, complain, print_json, read_at, shown_id
 from cartctl.domain.identity import mask_email
-from cartctl.domain.messages import MessageState
+from cartctl.domain.messages import GREATEST_ID, MessageState
 from cartctl.errors import UsageError
 from cartctl.jobs import resolve as resolve_job
 from cartctl.store import message_list
@@ -36,7 +36,11 @@ def list_(
 
 
 @app.command()
-def show(ctx: typer.Context, message_id: Annotated[int, typer.Argument(metavar="ID")], as_json: AsJson = False) -> None:
+def show(
+    ctx: typer.Context,
+    message_id: Annotated[int, typer.Argument(metavar="ID", min=1, max=GREATEST_ID)],
+    as_json: AsJson = False,
+) -> None:
     """Show one message and how it came to be what it is."""
     with state_of(ctx).database(writes=False) as database, database.read() as connection:
         row = message_list.one(connection, message_id)
@@ -59,7 +63,7 @@ def show(ctx: typer.Context, message_id: Annotated[int, typer.Argument(metavar="
 @app.command()
 def resolve(
     ctx: typer.Context,
-    ids: Annotated[list[int], typer.Argument(metavar="ID…", help="Messages that are unknown.")],
+    ids: Annotated[list[int], typer.Argument(metavar="ID…", help="Messages that are unknown.", min=1, max=GREATEST_ID)],
     accepted: Annotated[bool, typer.Option("--accepted", help="The provider took them.")] = False,
     retry: Annotated[bool, typer.Option("--retry", help="It did not: send them, if there is still time.")] = False,
     at: At = None,

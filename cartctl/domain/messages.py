@@ -36,6 +36,9 @@ TRANSITIONS: dict[MessageState, frozenset[MessageState]] = {
     S.FAILED: frozenset(),
 }
 
+GREATEST_ID = 2**63 - 1
+"""No database numbers a message beyond it, and neither lets itself be asked for more."""
+
 OPEN = frozenset({S.SCHEDULED, S.CLAIMED, S.SENDING})
 """A live enrollment has exactly one message in one of these."""
 REACHED = frozenset({S.SENDING, S.ACCEPTED, S.UNKNOWN})

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from cartctl.domain.messages import GREATEST_ID
+
 MESSAGE_ID = "cc_message_id"
 DATABASE = "cc_database"
 """What every mail of ours carries to its provider; the second is missing on mails of earlier versions."""
@@ -14,7 +16,6 @@ KINDS = frozenset(
     """processed delivered deferred bounce dropped open click spamreport unsubscribe group_unsubscribe
     group_resubscribe""".split()
 )
-_MAX_ID = 2**63 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +46,7 @@ def message_id(value: object) -> int | None:
     digits = str(value) if isinstance(value, int | str) and not isinstance(value, bool) else ""
     if not digits.isascii() or not digits.isdigit() or len(digits) > 19:
         return None
-    return int(digits) if 0 < int(digits) <= _MAX_ID else None
+    return int(digits) if 0 < int(digits) <= GREATEST_ID else None
 
 
 def digest(content: Mapping[str, Any]) -> bytes:

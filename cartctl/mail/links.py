@@ -14,8 +14,9 @@ from itsdangerous import BadSignature, TimestampSigner
 from itsdangerous.encoding import base64_decode, base64_encode, int_to_bytes, want_bytes
 from itsdangerous.signer import SigningAlgorithm
 
+from cartctl.domain.messages import GREATEST_ID
+
 VALID_FOR = timedelta(days=30)
-_GREATEST_ID = 2**63 - 1
 Purpose = Literal["recover", "unsubscribe"]
 _PATHS: dict[Purpose, str] = {"recover": "r", "unsubscribe": "u"}
 
@@ -61,7 +62,7 @@ class Links:
             message_id = int(value)
         except (BadSignature, ValueError):
             raise BadTokenError("no such link") from None
-        if not 0 < message_id <= _GREATEST_ID or not _spelt_as_made(token):
+        if not 0 < message_id <= GREATEST_ID or not _spelt_as_made(token):
             raise BadTokenError("no such link")
         if purpose == "recover" and now - signed_at > VALID_FOR:
             raise ExpiredTokenError(message_id)

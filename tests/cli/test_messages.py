@@ -87,6 +87,17 @@ def test_show_of_a_message_that_is_not_there(shop: Shop) -> None:
     assert (outcome.exit_code, outcome.err.startswith("cartctl: message 99: there is no such message")) == (2, True)
 
 
+@pytest.mark.parametrize("command", [("show",), ("resolve", "--accepted"), ("resolve", "--retry")], ids=" ".join)
+@pytest.mark.parametrize("number", [2**63, 10**20, 0])
+def test_a_number_that_no_message_can_have_is_a_usage_error(
+    any_shop: Shop, command: tuple[str, ...], number: int
+) -> None:
+    any_shop.run_once("30m")
+    outcome = any_shop.cli("messages", *command, str(number), ok=False)
+    assert (outcome.exit_code, "than or equal to" in outcome.err) == (2, True), outcome
+    assert any_shop.cli("messages", *command, str(2**63 - 1), ok=False).err.count("there is no such message") == 1
+
+
 @pytest.fixture
 def rig(cli: Cli, shop: Shop, provider: Provider) -> Rig:
     """A shop with one unknown message: the provider took it and said nothing."""
