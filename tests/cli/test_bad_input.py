@@ -13,7 +13,7 @@ import pytest
 
 from cartctl.store import schema
 from tests.cli.looking import carts, everything
-from tests.shop import Cli, Outcome, cart, write_csv
+from tests.shop import Cli, Outcome, Shop, cart, write_csv
 
 DATABASE = Path("cartctl.db")
 GOOD = b"cart_id,updated_at,email\nc-1,2026-03-02T10:00:00Z,anna@example.com\n"
@@ -124,6 +124,30 @@ def test_unknown_store_is_refused_with_what_was_probably_meant(cli: Cli, good: P
         cli("import", "carts", good, "--store", "shoe", ok=False),
         '--store: no [stores.shoe] is configured (did you mean "shoes"?)',
     )
+
+
+@pytest.mark.parametrize(
+    ("command", "number"),
+    [
+        (["explain", "caf\udce9"], 2),
+        (["explain", "c-1", "--store", "caf\udce9"], 4),
+        (["cancel", "caf\udce9"], 2),
+        (["preview", "--cart", "caf\udce9"], 3),
+        (["contact", "set", "anna@example.com", "town=caf\udce9"], 4),
+        (["import", "carts", "--store", "caf\udce9", "good.csv"], 4),
+    ],
+    ids=lambda one: one[0] if isinstance(one, list) else "",
+)
+def test_name_that_is_not_utf8(any_shop: Shop, good: Path, command: list[str], number: int) -> None:
+    """As Python hands over the bytes of a terminal that speaks Latin-1."""
+    any_shop.cli("import", "carts", good, "--at", "2026-03-02T10:05:00Z")
+    refused(any_shop.cli(*command, ok=False), f"word {number} of the command is not UTF-8")
+
+
+@pytest.mark.parametrize("command", [["import", "inbox"], ["demo"], ["db", "backup"]], ids=" ".join)
+def test_name_that_is_too_long_for_a_folder(cli: Cli, command: list[str]) -> None:
+    cli("db", "upgrade")
+    refused(cli(*command, "x" * 5000, ok=False), "the name of a file or folder is longer than this system allows")
 
 
 @pytest.mark.parametrize("arguments", [["import"], ["import", "carts"], ["import", "cats"], ["improt"], ["--bogus"]])
