@@ -157,7 +157,7 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def print_json_with(head: dict[str, Any], name: str, items: Iterable[dict[str, Any]]) -> None:
+def print_json_with(head: dict[str, Any], name: str, items: Iterable[Any]) -> None:
     """Print `head` with a list added to it as `name`, one item a line as it comes: it need not fit into memory."""
     print(json.dumps(head, indent=2, ensure_ascii=False).removesuffix("\n}"), end=f',\n  "{name}": [')
     between = "\n"

@@ -2,13 +2,15 @@
 
 import os
 import time
-from contextlib import nullcontext
+from collections.abc import Callable
+from contextlib import closing, nullcontext
 from datetime import datetime
 
 from cartctl import wiring
 from cartctl.cli.failpoints import failpoint
+from cartctl.cli.lines import Lines
 from cartctl.cli.logs import LOG
-from cartctl.cli.session import State, about_cart, clock, complain, print_json
+from cartctl.cli.session import State, about_cart, clock, complain, print_json, print_json_with
 from cartctl.cli.watch import Watch
 from cartctl.domain.identity import mask_email
 from cartctl.errors import LockHeldError
@@ -70,50 +72,52 @@ def _tick(
     rules = wiring.rules(state.loaded)
     if not rules.elsewhere:  # else each transport is looked at by itself
         wiring.check_sending(state.loaded)
-    with state.database(at=at, writes=not dry_run) as real, state.lock() if lock and not dry_run else nullcontext():
-        watch.started()
-        if not rules.elsewhere:
-            wiring.refuse_rehearsal(state.loaded, real)
-        with real.dry_run() if dry_run else nullcontext(real) as database:
-            if news := restored.settle_if_copied(database, now=now()):
-                complain(news)
-            settings = state.loaded.settings
-            equip = wiring.equip(state.loaded, rules, now, pretends=dry_run)
-
-            def on_note(note: Note) -> None:
-                if dry_run or state.verbose:
-                    line = _line(note, dry_run=dry_run, show_address=show_addresses and dry_run)
-                    told.append((note.message_id, line))
-                if not dry_run:
-                    _log(note)
-
-            told: list[tuple[int, str]] = []
-            result = run_due.run(
-                SendJob(
-                    database=database,
-                    rules=rules,
-                    clock=now,
-                    equip=equip,
-                    concurrency=settings.sending.concurrency,
-                    pause=time.sleep,
-                    rate_per_second=settings.sending.rate_per_second,
-                    limit=limit,
-                    side_by_side=not dry_run,
-                    confirm_burst=confirm_burst,
-                    intake=wiring.intake(state.loaded, writes=not dry_run),
-                    messenger=None if dry_run else wiring.messenger(state.loaded, real, now, rehearses=at is not None),
-                    on_note=on_note,
-                    at=failpoint(os.environ),
+    with closing(Lines()) as lines:
+        with state.database(at=at, writes=not dry_run) as real, state.lock() if lock and not dry_run else nullcontext():
+            watch.started()
+            if not rules.elsewhere:
+                wiring.refuse_rehearsal(state.loaded, real)
+            with real.dry_run() if dry_run else nullcontext(real) as database:
+                if news := restored.settle_if_copied(database, now=now()):
+                    complain(news)
+                settings = state.loaded.settings
+                messenger = None if dry_run else wiring.messenger(state.loaded, real, now, rehearses=at is not None)
+                result = run_due.run(
+                    SendJob(
+                        database=database,
+                        rules=rules,
+                        clock=now,
+                        equip=wiring.equip(state.loaded, rules, now, pretends=dry_run),
+                        concurrency=settings.sending.concurrency,
+                        pause=time.sleep,
+                        rate_per_second=settings.sending.rate_per_second,
+                        limit=limit,
+                        side_by_side=not dry_run,
+                        confirm_burst=confirm_burst,
+                        intake=wiring.intake(state.loaded, writes=not dry_run),
+                        messenger=messenger,
+                        on_note=_teller(state, lines, dry_run=dry_run, show_addresses=show_addresses),
+                        at=failpoint(os.environ),
+                    )
                 )
-            )
-    _tell(state, result, told, dry_run=dry_run, as_json=as_json)
+        _tell(state, result, lines, dry_run=dry_run, as_json=as_json)
     return 1 if result.has_problems else 0
 
 
-def _tell(state: State, result: RunResult, told: list[tuple[int, str]], *, dry_run: bool, as_json: bool) -> None:
-    """Say what a run did. `told`: a line for each message, with its id."""
-    # By message, not by whichever answer came first: two runs of the same shop print the same.
-    lines = [line for _, line in sorted(told, key=lambda one: one[0])]
+def _teller(state: State, lines: Lines, *, dry_run: bool, show_addresses: bool) -> Callable[[Note], None]:
+    """Return what is told of each message as it is dealt with: the log at once, the lines for the end."""
+
+    def on_note(note: Note) -> None:
+        if dry_run or state.verbose:
+            lines.add(note.message_id, _line(note, dry_run=dry_run, show_address=show_addresses and dry_run))
+        if not dry_run:
+            _log(note)
+
+    return on_note
+
+
+def _tell(state: State, result: RunResult, lines: Lines, *, dry_run: bool, as_json: bool) -> None:
+    """Say what a run did. `lines`: one for each message."""
     holding = [brake.line for brake in result.braking.holding]
     for line in dict.fromkeys([*result.braking.lines, *(holding if dry_run else ())]):
         complain(line)
@@ -121,12 +125,17 @@ def _tell(state: State, result: RunResult, told: list[tuple[int, str]], *, dry_r
         complain(problem)
     if not dry_run:
         LOG.tell("run-finished", problems=len(result.sent.problems), **result.as_json())
-    if as_json:
-        print_json(result.as_json() | ({"messages": lines} if dry_run else {}))
-    elif dry_run:
-        print("\n".join([*lines, _summary(result, dry_run=True)]))
+    if as_json and dry_run:
+        print_json_with(result.as_json(), "messages", lines)
+    elif as_json:
+        print_json(result.as_json())
     else:
-        state.say("\n".join([*lines, _summary(result, dry_run=False)]))
+        say = print if dry_run else state.say
+        for line in lines:
+            say(line)
+        say(_summary(result, dry_run=dry_run))
+    if lines.lost:
+        complain(f"what became of each message cannot be printed: is the temporary folder full? ({lines.lost})")
 
 
 def _line(note: Note, *, dry_run: bool, show_address: bool) -> str:
