@@ -35,6 +35,8 @@ _KEY_OR_SENDER = frozenset(
 )
 _QUOTAS = frozenset({"daily_quota_exceeded", "monthly_quota_exceeded"})
 _ABOUT_RECIPIENT = re.compile(r"[`'\"]to[`'\"] field")
+_ABOUT_OURS = re.compile(r"[`'\"](?:from|reply_?to)[`'\"] field", re.IGNORECASE)
+"""Fields that are the same in every mail: what is wrong with them is wrong with the configuration."""
 _NAME = re.compile(r"[a-zA-Z_]{1,60}")
 
 
@@ -154,5 +156,8 @@ def _answer(reply: Reply, now: datetime) -> Answer:
         # Still at work on the first request, or the first had other content: either way, ask what became of that.
         return Unknown(f"handed over before: {told}")
     if status != 408 and 400 <= status < 500:
-        return Rejected(told, bad_recipient=name == "invalid_to_address" or bool(_ABOUT_RECIPIENT.search(said)))
+        bad_recipient = name == "invalid_to_address" or bool(_ABOUT_RECIPIENT.search(said))
+        if not bad_recipient and _ABOUT_OURS.search(said):
+            return Misconfigured(f"Resend refuses `from` or `reply_to`: {told}")
+        return Rejected(told, bad_recipient=bad_recipient)
     return Unknown(f"answer {told}")

@@ -186,6 +186,22 @@ def test_a_wrong_key_is_one_even_where_it_is_called_a_wrong_field(server: HTTPSe
     assert isinstance(answer, Misconfigured)
 
 
+@pytest.mark.parametrize(
+    ("status", "name", "said"),
+    [
+        (422, "validation_error", "Invalid `from` field. It needs to follow the `email@example.com` format."),
+        (422, "validation_error", "Invalid `reply_to` field."),
+        (422, "validation_error", "Invalid 'replyTo' field."),
+        (400, "missing_required_field", "Missing `from` field."),
+    ],
+)
+def test_a_field_that_is_the_same_in_every_mail_is_no_fault_of_one(
+    server: HTTPServer, authority: Authority, status: int, name: str, said: str
+) -> None:
+    answer = answer_of(server, authority, status, {"name": name, "message": said})
+    assert answer == Misconfigured(f"Resend refuses `from` or `reply_to`: {status} {name}")
+
+
 @pytest.mark.parametrize("name", ["daily_quota_exceeded", "monthly_quota_exceeded"])
 def test_a_quota_stops_the_run_and_a_rate_limit_does_not(server: HTTPServer, authority: Authority, name: str) -> None:
     answer = answer_of(server, authority, 429, {"name": name}, retry_after="86400")
@@ -229,9 +245,10 @@ def test_a_key_that_is_known_leaves_the_fate_of_the_first_request_open(
         ),
         (
             422,
-            {"name": "validation_error", "message": "Invalid `reply_to` field."},
-            Rejected("422 validation_error"),
+            {"name": "validation_error", "message": "Invalid `to` field. Is it the `from` field?"},
+            Rejected("422 validation_error", bad_recipient=True),
         ),
+        (422, {"name": "validation_error", "message": "Invalid `subject` field."}, Rejected("422 validation_error")),
     ],
 )
 def test_a_refusal_is_told_by_its_name_alone(
