@@ -235,7 +235,8 @@ def outcome(flight: Flown, row: Row[Any], transport: Transport, job: SendJob, *,
         case Throttled(until, pause):
             return again("throttled", max(until or now + (pause or wait), now + timedelta(seconds=1)))
         case Misconfigured():
-            return again("misconfigured", now)
+            # Behind all that the run leaves due. Should it be one recipient after all, nobody waits for him for long.
+            return again("misconfigured", now + timedelta(seconds=1))
         case Overslept():
             return again("lease-expired", now)
         case Unavailable(reason):

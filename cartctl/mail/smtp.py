@@ -4,7 +4,8 @@
     2. MAIL, RCPT, DATA. Whatever goes wrong so far, the server has no mail.
     3. The mail itself. From its first byte on, no answer means that nobody knows.
 
-What a server says in words may repeat the address, so only its numbers are kept: `550 5.1.1` (RFC 3463).
+What a server says in words may repeat the address, so only its numbers are kept: `550 5.1.1`. What they mean is told by
+`replies`.
 """
 
 import contextlib
@@ -32,6 +33,7 @@ from cartctl.mail.message import (
 )
 from cartctl.mail.mime import as_mime, envelope_address
 from cartctl.mail.probe import Probed
+from cartctl.mail.replies import Refusal, Reply
 from cartctl.mail.sockets import CONNECT_SECONDS, Answers, tls_context, unreached
 
 Security = Literal["starttls", "tls", "none"]
@@ -40,10 +42,6 @@ PORTS: dict[Security, int] = {"starttls": 587, "tls": 465, "none": 25}
 _OURSELVES = "[127.0.0.1]"
 """What we call ourselves in EHLO: looking up this machine's name can take all the patience of a dead name server."""
 _LINE_START_DOT = re.compile(rb"(?m)^\.")
-_ENHANCED = re.compile(rb"[245]\.\d{1,3}\.\d{1,3}\b")
-_BUSY = frozenset({421, 454})
-"""Answers about the connection or the account, not about the mail: too many at once, too many in a row."""
-_LOG_IN_FIRST = frozenset({530, 534, 535, 538})
 
 
 class Smtp:
@@ -76,6 +74,7 @@ class Smtp:
         self._database_id = database_id
         self._tls = None if security == "none" else tls_context(ca_file, setting="smtp.ca_file")
         self._idle: deque[_Session] = deque()
+        self._taken: deque[bool] = deque(maxlen=1)
         weakref.finalize(self, _leave, self._idle)
         self.delivers = delivers
 
@@ -110,7 +109,7 @@ class Smtp:
         except Exception as error:  # noqa: BLE001 - whatever it was: there is no connection
             return Probed(_unreached(error))
         try:
-            reply = _Reply.of(*session.noop())
+            reply = Reply.of(*session.noop())
         except OSError as error:  # smtplib's errors are of that kind
             return Probed(_unreached(error))
         finally:
@@ -119,7 +118,8 @@ class Smtp:
 
     def _connect(self) -> "_Session":
         """Open a connection and log in. Raises _RefusedError, or what the network raises."""
-        session = _Session(self._host, self._seconds, self._tls if self._security == "tls" else None)
+        tls_at_once = self._tls if self._security == "tls" else None
+        session = _Session(self._host, self._seconds, tls_at_once, self._taken)
         try:
             session.greet(self._port)
             if self._security == "starttls" and self._tls:
@@ -128,9 +128,9 @@ class Smtp:
                 session.log_in(self._username, self._password)
         except smtplib.SMTPResponseException as error:
             session.close()
-            reply = _Reply.of(error.smtp_code, error.smtp_error)
-            refusal = reply.later() if reply.is_temporary else Misconfigured(f"{self._host} refuses us: {reply}")
-            raise _RefusedError(refusal) from None
+            reply = Reply.of(error.smtp_code, error.smtp_error)
+            refused = Misconfigured(f"{self._host} refuses us: {reply}")
+            raise _RefusedError(_put_off(reply) if reply.is_temporary else refused) from None
         except BaseException:
             session.close()
             raise
@@ -167,64 +167,16 @@ class _RefusedError(Exception):
         self.answer = answer
 
 
-@dataclass(frozen=True, slots=True)
-class _Reply:
-    """A server's answer, without its words."""
-
-    code: int
-    enhanced: str
-    no_relay: bool
-    """It will not carry mail for strangers: Postfix, Exim, Sendmail and Exchange all say so with this word."""
-
-    @classmethod
-    def of(cls, code: int, text: bytes | str) -> "_Reply":
-        raw = text if isinstance(text, bytes) else text.encode("ascii", "replace")
-        found = _ENHANCED.match(raw)
-        return cls(code, found[0].decode() if found else "", b"relay" in raw.lower())
-
-    def __str__(self) -> str:
-        return f"{self.code} {self.enhanced}".strip()
-
-    @property
-    def is_good(self) -> bool:
-        return 200 <= self.code < 300
-
-    @property
-    def is_temporary(self) -> bool:
-        return 400 <= self.code < 500
-
-    @property
-    def is_definite(self) -> bool:
-        return 500 <= self.code < 600
-
-    @property
-    def blames_recipient(self) -> bool:
-        """Whether the address does not exist. Other refusals (5.7: policy, 5.2.2: mailbox full) may not last."""
-        if not self.enhanced:
-            return self.code in (550, 551, 553)
-        return self.enhanced == "5.2.1" or (
-            self.enhanced.startswith("5.1.") and self.enhanced not in ("5.1.7", "5.1.8")  # the sender's address
-        )
-
-    @property
-    def speaks_of_server(self) -> bool:
-        """Whether something is wrong with the server itself, whoever the mail is for (RFC 3463, 3.4)."""
-        return self.enhanced.startswith("4.3.")
-
-    def later(self, *, to_recipient: bool = False) -> Throttled | Unavailable:
-        """`to_recipient`: it was the answer to RCPT."""
-        if self.code in _BUSY:
-            return Throttled()
-        return Unavailable(f"put off: {self}", for_recipient=to_recipient and not self.speaks_of_server)
-
-
 class _Session(smtplib.SMTP):
-    """One connection. `begun`: the mail in hand was begun to be written. `lost`: it cannot be used again."""
+    """One connection. `begun`: the mail in hand was begun to be written. `lost`: it cannot be used again.
 
-    def __init__(self, host: str, seconds: float, tls: ssl.SSLContext | None) -> None:
+    `taken`, which all connections to a server share, holds something once it has taken a mail.
+    """
+
+    def __init__(self, host: str, seconds: float, tls: ssl.SSLContext | None, taken: deque[bool]) -> None:
         super().__init__(local_hostname=_OURSELVES, timeout=seconds)
         self._host = host  # smtplib checks STARTTLS's certificate against it
-        self._tls_at_once = tls
+        self._tls_at_once, self._taken = tls, taken
         self.begun = self.lost = False
 
     def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
@@ -276,45 +228,74 @@ class _Session(smtplib.SMTP):
         self.command_encoding = "utf-8" if options else "ascii"
         reply = self._say(f"MAIL FROM:<{letter.sender}>{options}")
         if not reply.is_good:
-            return self._turned_away(reply, Misconfigured(f"{self._host} refuses the sender: {reply}"))
+            # No recipient was named yet: whoever is refused here for good, it is us.
+            ours = reply.is_definite or reply.refusal in (Refusal.NO_RELAY, Refusal.NOT_FROM_US)
+            refused = Misconfigured(f"{self._host} refuses the sender: {reply}: check `from` and smtp.username")
+            return self._turned_away(reply, refused if ours else self._meaning(reply))
         reply = self._say(f"RCPT TO:<{letter.recipient}>")
         if not reply.is_good:
-            if reply.no_relay or reply.code in _LOG_IN_FIRST:
-                return self._turned_away(reply, Misconfigured(f"{self._host} relays no mail for us: {reply}"))
-            refusal = Rejected(f"{reply}", bad_recipient=reply.blames_recipient)
-            return self._turned_away(reply, refusal, to_recipient=True)
+            return self._turned_away(reply, self._meaning(reply, to_recipient=True))
         reply = self._say("DATA")
         if reply.code != 354:
-            return self._turned_away(reply, Rejected(f"{reply}"))
+            return self._turned_away(reply, self._meaning(reply))
         self.begun = True
         self.send(_LINE_START_DOT.sub(b"..", letter.content) + b".\r\n")
-        reply = _Reply.of(*self.getreply())
+        reply = Reply.of(*self.getreply())
         self.lost = reply.code == 421
         if reply.is_good:
+            self._taken.append(True)
             return Accepted(letter.unique)
-        if reply.is_temporary:
-            return reply.later()
-        if reply.is_definite:
-            return Rejected(f"{reply}", bad_recipient=bool(reply.enhanced) and reply.blames_recipient)
+        if reply.is_temporary or reply.is_definite:
+            return self._meaning(reply)
         self.lost = True
         return Unknown(f"answer {reply}")
 
-    def _say(self, command: str) -> _Reply:
-        return _Reply.of(*self.docmd(command))
+    def _say(self, command: str) -> Reply:
+        return Reply.of(*self.docmd(command))
 
-    def _turned_away(self, reply: _Reply, refusal: Answer, *, to_recipient: bool = False) -> Answer:
+    def _turned_away(self, reply: Reply, answer: Answer) -> Answer:
         """Leave the mail before its first byte, so that the connection is ready for the next."""
         self.lost = True
         if reply.code != 421 and (reply.is_temporary or reply.is_definite):
             with contextlib.suppress(OSError):  # smtplib's errors are of that kind
-                self.lost = not _Reply.of(*self.rset()).is_good
-        if reply.is_definite:
-            return refusal
-        return reply.later(to_recipient=to_recipient) if reply.is_temporary else Unavailable(f"answer {reply}")
+                self.lost = not Reply.of(*self.rset()).is_good
+        return answer
+
+    def _meaning(self, reply: Reply, *, to_recipient: bool = False) -> Answer:
+        """Say what becomes of a mail that met this reply. `to_recipient`: it was the answer to RCPT."""
+        refusal = reply.refusal
+        if refusal is Refusal.NOT_FROM_US and self._took_one():
+            refusal = reply.otherwise
+        match refusal:
+            case Refusal.NO_RELAY:
+                return Misconfigured(f"{self._host} relays no mail for us: {reply}: check smtp.host and smtp.username")
+            case Refusal.NOT_FROM_US:
+                return Misconfigured(
+                    f"{self._host} takes no mail from us: {reply}: check `from`, smtp.username and the account there"
+                )
+            case Refusal.BAD_ADDRESS | Refusal.NEVER if reply.is_definite:
+                return Rejected(f"{reply}", bad_recipient=refusal is Refusal.BAD_ADDRESS)
+        return _put_off(reply, to_recipient=to_recipient) if reply.is_temporary else Unavailable(f"answer {reply}")
+
+    def _took_one(self) -> bool:
+        """Whether the server has taken a mail since it last seemed to refuse us: then it may be for one recipient.
+
+        Each mail that it takes speaks for one refusal. So a mailbox that is closed to us costs its own mail, and an
+        account that is closed while we send costs one, not all that follow.
+        """
+        with contextlib.suppress(IndexError):
+            return self._taken.pop()
+        return False
 
     def _expect_good(self, code: int, text: bytes) -> None:
         if not 200 <= code < 300:
             raise smtplib.SMTPConnectError(code, text)
+
+
+def _put_off(reply: Reply, *, to_recipient: bool = False) -> Throttled | Unavailable:
+    if reply.otherwise is Refusal.BUSY:
+        return Throttled()
+    return Unavailable(f"put off: {reply}", for_recipient=to_recipient and not reply.speaks_of_server)
 
 
 def _unreached(error: Exception) -> str:

@@ -11,7 +11,7 @@ from werkzeug import Response
 from cartctl import config, wiring
 from tests.mail.provider import Authority
 from tests.mail.sink import PASSWORD, USERNAME, smtp_server
-from tests.shop import Cli, Shop, cart
+from tests.shop import Cli, Shop, cart, iso
 
 COMMON = 'from = "Shop <shop@example.com>"\npostal_address = "1 Example Street"\n'
 PUBLIC = 'base_url = "https://mail.example.com"\n'
@@ -85,6 +85,48 @@ def test_a_refused_log_in_is_exit_1_and_nothing_is_lost(
         assert "wrong" not in outcome.err
         monkeypatch.setenv("SMTP_PASSWORD", PASSWORD)
         assert shop.run("35m")["sent"] == 1
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        "554 5.7.1 <anna@example.com>: Relay access denied",
+        "454 4.7.1 <anna@example.com>: Relay access denied",
+        "554 5.7.1 <anna@example.com>: Recipient address rejected: Access denied",
+        "550 5.1.8 <shop@example.com>: Sender address rejected: Domain not found",
+        "550 Sender verify failed",
+    ],
+)
+def test_a_server_that_takes_nothing_from_us_loses_no_mail_and_no_address(
+    shop: Shop, authority: Authority, reply: str
+) -> None:
+    """What is refused is sender, client or a missing log-in, though the refusal comes at the recipient."""
+    with smtp_server(authority.server_context, security="none") as sink:
+        section = f'[smtp]\nhost = "localhost"\nport = {sink.port}\nsecurity = "none"\nsandbox = true\n'
+        shop.configure(f'transport = "smtp"\n{COMMON}{section}')
+        shop.carts(*(cart(f"c-{n}", email=f"shopper{n}@example.com") for n in range(8)), when="5m")
+        sink.replies["RCPT"] = reply
+        refused = shop.cli("run-due", "--json", "--at", iso("30m"), ok=False)
+        assert (refused.exit_code, refused.json["sent"], refused.json["failed"]) == (1, 0, 0)
+        assert "The run stops here; nothing was lost" in refused.err
+        sink.replies.clear()
+        assert shop.run("35m")["sent"] == 8
+
+
+@pytest.mark.parametrize(("sandbox", "status"), [("true", 200), ("false", 202)])
+def test_sendgrid_s_sandbox_is_asked_for_in_each_mail(
+    shop: Shop, authority: Authority, monkeypatch: pytest.MonkeyPatch, sandbox: str, status: int
+) -> None:
+    monkeypatch.setenv("SENDGRID_API_KEY", "SG.invented")
+    with HTTPServer(ssl_context=authority.server_context, threaded=True) as server:
+        server.expect_request("/v3/mail/send", method="POST").respond_with_response(Response(status=status))
+        section = f'[sendgrid]\nsandbox = {sandbox}\nhost = "{server.url_for("").rstrip("/")}"\nca_file = "ca.pem"\n'
+        shop.configure(f'transport = "sendgrid"\n{COMMON}{section}')
+        shop.carts(cart(), when="5m")
+        assert shop.run("30m")["sent"] == 1
+    ((request, _),) = server.log
+    asked = request.get_json().get("mail_settings", {}).get("sandbox_mode", {}).get("enable", False)
+    assert asked == (sandbox == "true")
 
 
 @pytest.mark.parametrize(

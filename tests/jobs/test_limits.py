@@ -130,6 +130,31 @@ def test_one_domain_that_puts_its_mail_off_delays_nobody_else(engine: Engine) ->
     assert len(tries) == 40 * 5, "it is a try nevertheless"
 
 
+def test_a_recipient_at_whom_every_run_stops_keeps_nobody_waiting_for_longer_than_a_tick(engine: Engine) -> None:
+    """The server is taken for misconfigured, and is not. That message goes behind those that it kept waiting."""
+    waiting: list[str] = []
+    engine.provider.answer = lambda mail: Misconfigured("closed") if "closed" in mail.to else taking(mail)
+    others = (cart(f"c-{n}", seen="1m", email=f"s{n}@example.com") for n in range(9))
+    engine.carts(cart("c-9", email="closed@example.com"), *others)
+    engine.run("32m", concurrency=1)
+    assert [mail.to for mail in engine.provider.given] == ["closed@example.com"]
+    engine.run("37m", concurrency=1)
+    assert [state for _, state, _ in engine.states].count("accepted") == 9
+    for minutes in range(42, 72, 5):
+        late = [f"late{minutes}-{n}@example.com" for n in range(3)]
+        rows = (cart(f"{minutes}-{n}", seen=f"{minutes - 32}m", email=email) for n, email in enumerate(late))
+        engine.carts(*rows, when=f"{minutes - 32}m")
+        result = engine.run(f"{minutes}m", concurrency=1)
+        assert "closed. The run stops here" in result.sent.problems[-1]
+        taken = {mail.to for mail in engine.provider.given}
+        assert taken >= set(waiting)
+        waiting = late
+    engine.run("24h29m", concurrency=1)
+    assert ("reminder", "scheduled", "misconfigured") in engine.states, "it uses up no try"
+    engine.run("24h33m", concurrency=1)
+    assert ("reminder", "skipped", "past-grace") in engine.states
+
+
 def test_messages_that_waited_for_the_provider_use_up_no_try(engine: Engine, db: EngineDatabase) -> None:
     shoppers(engine, 1)
     engine.provider.answer = lambda _mail: Throttled(wait=timedelta(minutes=10))

@@ -140,28 +140,22 @@ def test_no_command_and_no_header_can_be_smuggled_in(authority: Authority, chang
 # Answers
 
 
+NO_RELAY = "localhost relays no mail for us: {}: check smtp.host and smtp.username"
+NOT_FROM_US = "localhost takes no mail from us: {}: check `from`, smtp.username and the account there"
+NO_SENDER = "localhost refuses the sender: {}: check `from` and smtp.username"
+DENIED = "554 5.7.1 <anna@example.com>: Recipient address rejected: Access denied"
+
+
 @pytest.mark.parametrize(
     ("reply", "expected"),
     [
         ("550 5.1.1 <anna@example.com> unknown", Rejected("550 5.1.1", bad_recipient=True)),
-        ("550 no such user here", Rejected("550", bad_recipient=True)),
-        ("551 user not local", Rejected("551", bad_recipient=True)),
-        ("553 mailbox name not allowed", Rejected("553", bad_recipient=True)),
-        ("550 5.1.2 no such domain", Rejected("550 5.1.2", bad_recipient=True)),
-        ("556 5.1.10 the domain takes no mail", Rejected("556 5.1.10", bad_recipient=True)),
-        ("550 5.2.1 disabled", Rejected("550 5.2.1", bad_recipient=True)),
-        ("552 5.2.2 mailbox full", Rejected("552 5.2.2")),
         ("550 5.7.1 blocked by policy", Rejected("550 5.7.1")),
-        ("550 5.1.8 bad sender's domain", Rejected("550 5.1.8")),
-        ("554 refused", Rejected("554")),
-        (
-            "554 5.7.1 <anna@example.com>: Relay access denied",
-            Misconfigured("localhost relays no mail for us: 554 5.7.1"),
-        ),
-        ("550 5.7.54 SMTP; Unable to relay recipient", Misconfigured("localhost relays no mail for us: 550 5.7.54")),
-        ("530 5.7.0 Authentication required", Misconfigured("localhost relays no mail for us: 530 5.7.0")),
+        ("554 5.7.1 <anna@example.com>: Relay access denied", Misconfigured(NO_RELAY.format("554 5.7.1"))),
+        ("454 4.7.1 <anna@example.com>: Relay access denied", Misconfigured(NO_RELAY.format("454 4.7.1"))),
+        ("550 Sender verify failed", Misconfigured(NOT_FROM_US.format("550"))),
+        ("450 4.1.8 <hello@shop.example.com>: no such domain", Misconfigured(NOT_FROM_US.format("450 4.1.8"))),
         ("450 4.2.0 greylisted", Unavailable("put off: 450 4.2.0", for_recipient=True)),
-        ("452 4.2.2 full for now", Unavailable("put off: 452 4.2.2", for_recipient=True)),
         ("450 not now", Unavailable("put off: 450", for_recipient=True)),
         ("451 4.3.0 a table of ours is missing", Unavailable("put off: 451 4.3.0")),
         ("454 4.7.0 too fast", Throttled()),
@@ -173,10 +167,44 @@ def test_answers_to_the_recipient(authority: Authority, reply: str, expected: An
 
 
 @pytest.mark.parametrize(
+    ("reply", "otherwise"),
+    [
+        (DENIED, Rejected("554 5.7.1")),
+        ("450 4.1.8 no such domain", Unavailable("put off: 450 4.1.8", for_recipient=True)),
+        ("454 4.7.1 Client host rejected: Access denied", Throttled()),
+    ],
+)
+def test_a_refusal_of_us_is_meant_for_one_recipient_where_the_mail_before_it_was_taken(
+    authority: Authority, reply: str, otherwise: Answer
+) -> None:
+    """A closed mailbox costs one mail, and so does an account that is closed while we send: not all that follow."""
+    with smtp_server(authority.server_context, security="none") as sink:
+        smtp = client(sink.port, authority)
+        sink.replies["RCPT"] = reply
+        assert isinstance(smtp.send(a_message(id=1)), Misconfigured)
+        sink.replies.clear()
+        for number in (2, 3):
+            assert isinstance(smtp.send(a_message(id=number)), Accepted)
+        sink.replies["RCPT"] = reply
+        assert smtp.send(a_message(id=4)) == otherwise
+        assert isinstance(smtp.send(a_message(id=5)), Misconfigured)
+
+
+def test_a_server_that_takes_its_own_domain_s_mail_alone_relays_for_nobody_all_the_same(authority: Authority) -> None:
+    with smtp_server(authority.server_context, security="none") as sink:
+        smtp = client(sink.port, authority)
+        assert isinstance(smtp.send(a_message(id=1)), Accepted)
+        sink.replies["RCPT"] = "550 relay not permitted"
+        assert smtp.send(a_message(id=2)) == Misconfigured(NO_RELAY.format("550"))
+
+
+@pytest.mark.parametrize(
     ("reply", "expected"),
     [
-        ("550 5.7.1 not your address", Misconfigured("localhost refuses the sender: 550 5.7.1")),
-        ("553 5.1.8 hello@shop.example.com", Misconfigured("localhost refuses the sender: 553 5.1.8")),
+        ("550 5.7.1 not your address", Misconfigured(NO_SENDER.format("550 5.7.1"))),
+        ("553 5.1.8 hello@shop.example.com", Misconfigured(NO_SENDER.format("553 5.1.8"))),
+        ("530 Authentication required", Misconfigured(NO_SENDER.format("530"))),
+        ("451 4.1.8 Domain of sender address does not resolve", Misconfigured(NO_SENDER.format("451 4.1.8"))),
         ("451 4.3.0 later", Unavailable("put off: 451 4.3.0")),
         ("454 4.7.0 too fast", Throttled()),
         ("421 going down", Throttled()),
@@ -193,6 +221,10 @@ def test_answers_to_the_sender(authority: Authority, reply: str, expected: Answe
         ("552 5.3.4 too big", Rejected("552 5.3.4")),
         ("550 no", Rejected("550")),
         ("550 5.1.1 nobody there", Rejected("550 5.1.1", bad_recipient=True)),
+        (
+            "550 5.7.60 SMTP; Client does not have permissions to send as this sender",
+            Misconfigured(NOT_FROM_US.format("550 5.7.60")),
+        ),
         ("451 4.3.0 later", Unavailable("put off: 451 4.3.0")),
         ("421 4.3.2 going down", Throttled()),
         ("354 go on", Unknown("answer 354")),
