@@ -81,7 +81,7 @@ transport = "outbox"
 # port = 2525                                # unless set: 587 for starttls, 465 for tls, 25 for none
 # security = "starttls"                      # or "tls" from the first byte; "none" for a server on this machine
 # username = "shop"
-# sandbox = false                            # true: the server is a trap for tests that delivers nothing
+# sandbox = false                            # true: you say that the server is a trap; a real one still sends
 # ca_file = "/etc/ssl/certs/ca-certificates.crt"
 # The password belongs into the environment: SMTP_PASSWORD
 

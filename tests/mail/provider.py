@@ -72,18 +72,19 @@ def _more(connection: socket.socket) -> bytes:
     return piece
 
 
-def smtp_until(moment: str, then: Behaviour = lambda _: None, *, after: int = 0) -> Behaviour:
+def smtp_until(moment: str, then: Behaviour = lambda _: None, *, after: int = 0, greets: bool = True) -> Behaviour:
     """Speak SMTP up to a moment, then do something else: nothing more, if nothing is said.
 
     It takes as many mails as `after` says first. Moments: GREETING; a command (EHLO, MAIL, RCPT, DATA); PART of the
-    mail was read; the mail was read, ANSWER is due.
+    mail was read; the mail was read, ANSWER is due. NEVER: it goes on.
     """
 
     def behave(connection: socket.socket) -> None:
         if moment == "GREETING":
             then(connection)
             return
-        connection.sendall(b"220 localhost ESMTP\r\n")
+        if greets:
+            connection.sendall(b"220 localhost ESMTP\r\n")
         taken = 0
         with connection.makefile("rb") as lines:
             while line := lines.readline():

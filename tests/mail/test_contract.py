@@ -25,6 +25,7 @@ from cartctl.mail.message import (
     Unavailable,
     Unknown,
 )
+from cartctl.mail.sockets import CONNECT_SECONDS
 from tests.mail.builders import a_message
 from tests.mail.provider import Authority, closed_port, reset
 from tests.mail.rigs import KEY, NETWORK, OutboxStand, Rig
@@ -163,6 +164,32 @@ def test_silence_after_the_mail_is_unknown(rig: Rig) -> None:
     with rig.dying("ANSWER", lambda _: over.wait(10)) as port:
         assert rig.client(port, seconds=0.3).send(a_message()) == Unknown("no answer in time")
         over.set()
+
+
+@pytest.mark.parametrize(("timeout", "to_connect"), [(30, CONNECT_SECONDS), (2, 2)])
+def test_a_connection_has_less_time_than_an_answer(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch, timeout: float, to_connect: float
+) -> None:
+    """A dead server is known after five seconds; a slow one may think for as long as `sending.timeout` says."""
+    connecting: list[float] = []
+    waiting: list[float | None] = []
+    connect, wait = socket.create_connection, socket.socket.settimeout
+
+    def noting(address: tuple[str, int], seconds: float, *rest: Any) -> socket.socket:
+        connecting.append(seconds)
+        return connect(address, seconds, *rest)
+
+    def noted(sock: socket.socket, seconds: float | None) -> None:
+        waiting.append(seconds)
+        wait(sock, seconds)
+
+    monkeypatch.setattr(socket, "create_connection", noting)
+    monkeypatch.setattr(socket.socket, "settimeout", noted)
+    with rig.dying("ANSWER", lambda _: None) as port:
+        rig.client(port, seconds=timeout).send(a_message())
+    assert CONNECT_SECONDS == 5
+    assert connecting == [to_connect]
+    assert timeout * 0.9 < (waiting[-1] or 0) <= timeout
 
 
 def test_after_a_fault_the_next_mail_has_a_connection_of_its_own(rig: Rig) -> None:
