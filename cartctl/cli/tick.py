@@ -124,7 +124,7 @@ def _tell(state: State, result: RunResult, lines: Lines, *, dry_run: bool, as_js
     for problem in (*result.sent.problems, *result.past_grace):
         complain(problem)
     if not dry_run:
-        LOG.tell("run-finished", problems=len(result.sent.problems), **result.as_json())
+        LOG.tell("run-finished", problems=result.sent.problems.total, **result.as_json())
     if as_json and dry_run:
         print_json_with(result.as_json(), "messages", lines)
     elif as_json:

@@ -15,6 +15,7 @@ from cartctl.errors import DatabaseError, InputFileError, UnwritableFileError
 from cartctl.importers.records import RowError
 from cartctl.importers.rejects import Rejects
 from cartctl.jobs.posted import Body, Reading, apply, read
+from cartctl.jobs.problems import Problems
 from cartctl.jobs.sending import Intake, SendJob
 from cartctl.store import intake
 
@@ -27,7 +28,7 @@ class Drained:
 
     applied: int = 0
     rejected: int = 0
-    problems: list[str] = field(default_factory=list)
+    problems: Problems = field(default_factory=Problems)
 
 
 def run(job: SendJob) -> Drained:
@@ -67,7 +68,9 @@ def _chunk(job: SendJob, how: Intake, readings: Sequence[Reading], drained: Drai
         raise
     except UnwritableFileError as error:
         if len(readings) == 1:
-            drained.problems.append(f"the endpoint's intake: body {readings[0].body.id} stays there: {error}")
+            number = readings[0].body.id
+            problem = f"the endpoint's intake: body {number} stays there: {error}"
+            drained.problems.add(number, "bodies stay in the endpoint's intake", problem)
             return
         _one_by_one(job, how, readings, drained)
     except Exception as error:
@@ -99,7 +102,8 @@ def _apply(job: SendJob, how: Intake, readings: Sequence[Reading], drained: Drai
         job.at("before-intake-commit")
     drained.applied += len(ours) - len(errors)
     drained.rejected += len(errors)
-    drained.problems += problems
+    for problem in problems:
+        drained.problems.append(problem)
 
 
 def _write(errors: Sequence[RowError], folder: Path | None) -> list[str]:

@@ -45,4 +45,6 @@ def reap(job: SendJob, result: Sent) -> None:
         schedule_next(connection, [owners[id_] for id_ in moved], job.rules, now=now)
     moved = [id_ for id_ in moved if id_ not in taken]
     result.unknown += len(moved)
-    result.problems += [f"message {id_} is unknown: the process died while sending it" for id_ in moved]
+    for id_ in moved:
+        unknown = f"message {id_} is unknown: the process died while sending it"
+        result.problems.add(id_, "messages are unknown: the process died while sending them", unknown)

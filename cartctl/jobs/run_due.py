@@ -79,14 +79,15 @@ def run(job: SendJob) -> RunResult:
     reap(job, sent)
     drained = _drain(job)
     if drained:
-        sent.problems += drained.problems
+        sent.problems.take_in(drained.problems)
     detected = detect.run(job.database, rules=job.rules, clock=job.clock)
     braking = brakes.run(job)
     result = RunResult(detected, send_due.run(job, sent), braking, drained)
     counts = result.as_json() | {"by_sequence": dict(sorted(sent.by_sequence.items()))}
     with job.database.write() as connection:
         imports.run_finished(connection, run_id, counts, at=job.clock())
-    sent.problems += _alert(job)
+    for problem in _alert(job):
+        sent.problems.append(problem)
     return result
 
 

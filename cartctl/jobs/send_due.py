@@ -270,7 +270,8 @@ class _Loop:
                 what = str(error) if isinstance(error, TemplateError) else f"{type(error).__name__} while rendering"
                 faulty.append(row)
                 self.result.failed += 1
-                self.result.problems.append(f"message {row.id} ({sequence.name}/{step.key}) waits: {what}")
+                problem = f"message {row.id} ({sequence.name}/{step.key}) waits: {what}"
+                self.result.problems.add(row.id, f"messages of {sequence.name}/{step.key} wait", problem)
             else:
                 ready.append(Ready(row, content, mail))
         if faulty:

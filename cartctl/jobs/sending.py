@@ -12,6 +12,7 @@ from sqlalchemy import Row
 
 from cartctl.importers.records import Context
 from cartctl.jobs.compose import Composer, Content
+from cartctl.jobs.problems import Problems
 from cartctl.jobs.rules import Clock, Rules
 from cartctl.mail.message import Answer, OutgoingMessage, Transport
 from cartctl.store.database import Database
@@ -37,7 +38,7 @@ class Note:
 
 @dataclass(slots=True)
 class Sent:
-    """The numbers of one run. `problems` name each message that needs a look, by id."""
+    """The numbers of one run. `problems` name the messages that need a look, by id."""
 
     sent: int = 0
     by_sequence: Counter[str] = field(default_factory=Counter)
@@ -50,7 +51,7 @@ class Sent:
     past_grace: Counter[str] = field(default_factory=Counter)
     """Which steps those were that are past their grace, as sequence/step."""
     cancelled: Counter[str] = field(default_factory=Counter)
-    problems: list[str] = field(default_factory=list)
+    problems: Problems = field(default_factory=Problems)
 
     def add(self, other: "Sent") -> None:
         """Take in what another loop of the same run has counted."""
@@ -66,7 +67,7 @@ class Sent:
             (self.cancelled, other.cancelled),
         ):
             mine.update(theirs)
-        self.problems += other.problems
+        self.problems.take_in(other.problems)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,21 +28,21 @@ def tell(job: SendJob, result: Sent, turned: Turned) -> None:
         job.on_note(_note(flight.ready, _OUTCOMES[change.to_state], why))
     for flight, state in turned.lost:
         id_ = flight.ready.row.id
-        result.problems.append(f"message {id_}: its lease ran out before the answer came; it is {state}")
+        late = f"message {id_}: its lease ran out before the answer came; it is {state}"
+        result.problems.add(id_, "messages were answered after their lease", late)
     for ready, verdict in turned.turned_away:
         outcome, why = _turned_away(result, verdict.decision)
         if outcome in ("skipped", "cancelled") and ready.row.sent_at is not None:
             result.unknown += 1
-            result.problems.append(f"message {ready.row.id} is unknown: an earlier answer was lost ({why})")
+            unknown = f"message {ready.row.id} is unknown: an earlier answer was lost ({why})"
+            result.problems.add(ready.row.id, "messages are unknown: an earlier answer was lost", unknown)
         elif outcome:
             job.on_note(_note(ready, outcome, why))
             if why == PAST_GRACE:
                 result.past_grace[f"{ready.content.row.sequence}/{ready.row.step}"] += 1
         if ready.content.used_up and why == "no-coupon":
             advice = "import more of them, or name one for all in [coupons]"
-            problem = f'coupon "{ready.content.used_up}": every imported code is taken: {advice}'
-            if problem not in result.problems:
-                result.problems.append(problem)
+            result.problems.append(f'coupon "{ready.content.used_up}": every imported code is taken: {advice}')
 
 
 def _turned_away(result: Sent, decision: Decision) -> tuple[str, str]:
@@ -65,21 +65,24 @@ def _turned_away(result: Sent, decision: Decision) -> tuple[str, str]:
 def _count(result: Sent, flight: Flown, change: Change) -> None:
     mail = flight.ready.mail
     assert mail is not None
-    what = f"message {mail.id} ({mail.sequence}/{mail.step})"
+    step = f"{mail.sequence}/{mail.step}"
+    what = f"message {mail.id} ({step})"
     if change.to_state == S.ACCEPTED:
         result.sent += 1
         result.by_sequence[mail.sequence] += 1
     elif change.to_state == S.FAILED:
         result.failed += 1
-        result.problems.append(f"{what} failed: {change.reason}")
+        result.problems.add(mail.id, f"messages of {step} failed", f"{what} failed: {change.reason}")
     elif change.to_state == S.UNKNOWN:
         result.unknown += 1
-        result.problems.append(f"{what} is unknown: {change.reason}; it is not sent again")
+        unknown = f"{what} is unknown: {change.reason}; it is not sent again"
+        result.problems.add(mail.id, f"messages of {step} are unknown", unknown)
     elif change.to_state == S.CANCELLED:
         result.cancelled[change.reason] += 1
     else:
         result.retried += 1
-        result.problems.append(f"{what} is tried again: {change.reason}")
+        again = f"{what} is tried again: {change.reason}"
+        result.problems.add(mail.id, f"messages of {step} are tried again", again)
 
 
 def _note(ready: Ready, outcome: str, why: str) -> Note:

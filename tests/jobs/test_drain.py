@@ -110,7 +110,7 @@ def test_rejects_that_cannot_be_written_keep_their_bodies(shop: Shop) -> None:
     shop.posted(a_cart(1), b"{", a_cart(2))
     result = shop.drain(rejects=shop.folder / "missing")
     assert (result.drained.applied, result.drained.rejected, shop.left) == (2, 0, 1)
-    assert "stays there" in result.sent.problems[0]
+    assert any("stays there" in problem for problem in result.sent.problems)
     assert shop.drain("61m").drained.rejected == 1
     assert shop.left == 0
 

@@ -234,7 +234,7 @@ def test_an_event_that_came_while_the_lease_ran_settles_what_a_dead_process_left
     assert shop.events(event("processed"), when="32m").saved["events"]["settled"] == 0
     assert shop.message().state == "sending"  # its own process may be alive, and will say so
     result = shop.run("40m")
-    assert (result.sent.unknown, result.sent.problems) == (0, [])
+    assert (result.sent.unknown, list(result.sent.problems)) == (0, [])
     assert shop.transitions(1)[-2:] == [("sending", "unknown", "died-sending"), ("unknown", "accepted", "event")]
     assert [state for _, state, _ in shop.states] == ["accepted", "scheduled"]
 

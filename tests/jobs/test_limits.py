@@ -39,17 +39,17 @@ def test_an_outage_stops_the_run_and_then_each_run_tries_one_message(engine: Eng
     engine.provider.answer = lambda _mail: answer
     result = engine.run("30m", concurrency=32)
     assert len(engine.provider.given) == 5
-    assert "failed 5 times in a row" in result.sent.problems[-1]
+    assert "failed 5 times in a row" in list(result.sent.problems)[-1]
     for tick in ("35m", "40m"):
         result = engine.run(tick, concurrency=32)
-        assert "still fails" in result.sent.problems[-1]
+        assert "still fails" in list(result.sent.problems)[-1]
     assert len(engine.provider.given) == 7
     assert {state for _, state, _ in engine.states} <= {"scheduled", "unknown"}
     engine.provider.answer = taking
     result = engine.run("45m", concurrency=32)
     assert not result.has_problems
     assert result.sent.sent >= 53
-    assert engine.run("50m", concurrency=32).sent.problems == []
+    assert not engine.run("50m", concurrency=32).sent.problems
 
 
 def test_an_outage_in_the_middle_costs_no_more_than_what_is_under_way(engine: Engine) -> None:
@@ -77,7 +77,7 @@ def is_still_probed(engine: Engine, when: str) -> None:
     engine.provider.answer = failing
     result = engine.run(when)
     assert len(engine.provider.given) == before + 1
-    assert "still fails" in result.sent.problems[-1]
+    assert "still fails" in list(result.sent.problems)[-1]
 
 
 def test_a_probe_that_was_turned_away_at_the_gate_proves_nothing(engine: Engine) -> None:
@@ -145,7 +145,7 @@ def test_a_recipient_at_whom_every_run_stops_keeps_nobody_waiting_for_longer_tha
         rows = (cart(f"{minutes}-{n}", seen=f"{minutes - 32}m", email=email) for n, email in enumerate(late))
         engine.carts(*rows, when=f"{minutes - 32}m")
         result = engine.run(f"{minutes}m", concurrency=1)
-        assert "closed. The run stops here" in result.sent.problems[-1]
+        assert "closed. The run stops here" in list(result.sent.problems)[-1]
         taken = {mail.to for mail in engine.provider.given}
         assert taken >= set(waiting)
         waiting = late

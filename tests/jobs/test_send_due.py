@@ -108,7 +108,7 @@ def test_a_refused_key_stops_the_run_and_costs_nothing(engine: Engine) -> None:
     engine.provider.answer = lambda _mail: Misconfigured("SendGrid refuses the key")
     engine.carts(*(cart(f"c-{n}", email=f"shopper{n}@example.com") for n in range(9)))
     result = engine.run("30m")
-    assert result.sent.problems[-1].startswith("SendGrid refuses the key. The run stops here")
+    assert list(result.sent.problems)[-1].startswith("SendGrid refuses the key. The run stops here")
     assert len(engine.provider.given) <= 4, "the chunk in flight, and no more"
     assert {state for _, state, _ in engine.states} == {"scheduled"}
     engine.provider.answer = lambda _mail: Accepted("r")
