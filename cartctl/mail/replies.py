@@ -41,8 +41,9 @@ _NOT_FROM_US = frozenset(
         *("5.7.25", "5.7.27"),  # no reverse DNS for the client; the sender's domain takes no mail
     }
 )
-_NAMES = re.compile(rb"<[^>]*>|\S*[@.]\w\S*")
-"""Addresses, hosts, links: `privaterelay.appleid.com` has nothing to do with relaying."""
+_BRACKETED = re.compile(rb"<[^<>]*>")
+_NAME = re.compile(rb"[@.]\w")
+"""In an address, a host, a link: `privaterelay.appleid.com` has nothing to do with relaying."""
 _SAYS_NO_RELAY = re.compile(rb"\brelay|\brcpthosts")
 _SAYS_NOT_FROM_US = re.compile(
     rb"\b(?:sender address|sender verify|client host|helo command|access denied|blocked using|send as)\b"
@@ -68,7 +69,7 @@ class Reply:
         """`text`: what came behind the code; of several lines all, as smtplib puts them together."""
         raw = text if isinstance(text, bytes) else text.encode("ascii", "replace")
         found = _ENHANCED.match(raw)
-        words = b" ".join(_NAMES.sub(b" ", raw).lower().split())
+        words = b" ".join(word for word in _BRACKETED.sub(b" ", raw).lower().split() if not _NAME.search(word))
         return cls(
             code,
             found[0].decode() if found else "",

@@ -113,6 +113,25 @@ def test_a_server_that_takes_nothing_from_us_loses_no_mail_and_no_address(
         assert shop.run("35m")["sent"] == 8
 
 
+def test_a_mailbox_that_is_closed_to_us_costs_its_own_mail_alone(shop: Shop, authority: Authority) -> None:
+    """The first run takes it for a missing log-in; the second sees the server take the mail of others before."""
+    with smtp_server(authority.server_context, security="none") as sink:
+        section = f'[smtp]\nhost = "localhost"\nport = {sink.port}\nsecurity = "none"\nsandbox = true\n'
+        shop.configure(f'transport = "smtp"\n{COMMON}{section}[sending]\nconcurrency = 1\n')
+        shop.carts(cart(), *(cart(f"d-{n}", email=f"s{n}@example.com") for n in range(3)), when="5m")
+        sink.replies["RCPT anna@example.com"] = (
+            "554 5.7.1 <anna@example.com>: Recipient address rejected: Access denied"
+        )
+        stopped = shop.cli("run-due", "--at", iso("30m"), ok=False)
+        assert stopped.exit_code == 1
+        assert "localhost takes no mail from us: 554 5.7.1: check `from`, smtp.username" in stopped.err
+        second = shop.run_once("35m", ok=False)
+        assert (second["sent"], second["failed"]) == (3, 1)
+    (failed,) = shop.cli("messages", "list", "--state", "failed", "--json").json
+    assert failed["reason"] == "554 5.7.1"
+    assert shop.cli("suppress", "list", "--json").json == []
+
+
 @pytest.mark.parametrize(("sandbox", "status"), [("true", 200), ("false", 202)])
 def test_sendgrid_s_sandbox_is_asked_for_in_each_mail(
     shop: Shop, authority: Authority, monkeypatch: pytest.MonkeyPatch, sandbox: str, status: int

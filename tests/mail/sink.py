@@ -25,7 +25,7 @@ class Taken:
 
 @dataclass
 class Sink:
-    """`replies` answers a command (MAIL, RCPT, DATA, LOGIN) with something else than yes."""
+    """`replies` answers a command (MAIL, RCPT, DATA, LOGIN; `RCPT anna@example.com`) with something else than yes."""
 
     replies: dict[str, str] = field(default_factory=dict)
     mails: list[Taken] = field(default_factory=list)
@@ -50,7 +50,7 @@ class Sink:
         self, server: Any, session: Session, envelope: Envelope, address: str, options: list[str]
     ) -> str:
         self.commands.append("RCPT")
-        reply = self.replies.get("RCPT", "250 2.1.5 fine")
+        reply = self.replies.get(f"RCPT {address}") or self.replies.get("RCPT", "250 2.1.5 fine")
         if reply.startswith("2"):
             envelope.rcpt_tos.append(address)
         return reply

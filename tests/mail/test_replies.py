@@ -1,11 +1,14 @@
 """What mail servers reply, as they do reply it, and what each reply means. Addresses and hosts are invented."""
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from cartctl.mail.replies import Refusal, Reply
 
 BAD_ADDRESS, NEVER, NO_RELAY, NOT_FROM_US = Refusal.BAD_ADDRESS, Refusal.NEVER, Refusal.NO_RELAY, Refusal.NOT_FROM_US
 LATER, BUSY = Refusal.LATER, Refusal.BUSY
+BLAMING = ("5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1")
 
 POSTFIX = [
     ("550 5.1.1 <anna@example.com>: Recipient address rejected: User unknown in virtual mailbox table", BAD_ADDRESS),
@@ -85,7 +88,7 @@ def test_what_a_reply_means(text: str, meaning: Refusal) -> None:
 
 
 @pytest.mark.parametrize("word", ["sender", "client", "HELO"])
-@pytest.mark.parametrize("code", ["5.1.1", "5.1.2", "5.1.3", "5.1.6", "5.1.10", "5.2.1"])
+@pytest.mark.parametrize("code", BLAMING)
 def test_no_address_is_blamed_by_a_reply_that_speaks_of_us(code: str, word: str) -> None:
     assert Reply.of(550, f"{code} no such mailbox").refusal is BAD_ADDRESS
     assert Reply.of(550, f"{code} {word} refused").refusal is NEVER
@@ -100,3 +103,26 @@ def test_nothing_of_the_words_is_kept() -> None:
     reply = Reply.of(550, b"5.1.1 <anna@example.com> unknown")
     assert str(reply) == "550 5.1.1"
     assert "anna" not in repr(reply)
+
+
+CODES = st.sampled_from([250, 354, 421, 450, 454, 550, 553, 554, 556])
+ENHANCED = st.sampled_from(["", "4.1.1", "5.0.0", "5.1.0", "5.1.4", "5.1.8", "5.2.2", "5.7.1", *BLAMING])
+WORDS = st.sampled_from(["5.1.1", "relay", "access denied", "sender", "<", ">", "a@b.example", "\n"]) | st.text(
+    max_size=5
+)
+
+
+@settings(max_examples=100)
+@given(code=CODES, enhanced=ENHANCED, words=st.lists(WORDS, max_size=5))
+def test_whatever_a_server_says_only_a_code_for_the_address_blames_it(
+    code: int, enhanced: str, words: list[str]
+) -> None:
+    reply = Reply.of(code, " ".join([enhanced, *words]).encode())
+    if reply.refusal is BAD_ADDRESS:
+        assert not 400 <= code < 500
+        assert enhanced in BLAMING or (code == 556 and not reply.enhanced)
+
+
+@pytest.mark.parametrize("piece", [b"<", b"a", b"<a ", b"."])
+def test_a_reply_without_end_is_read_in_no_time(piece: bytes) -> None:
+    assert Reply.of(550, piece * 300_000).refusal is NEVER
