@@ -49,6 +49,11 @@ def transport(settings: Settings, name: str) -> Finding:
         return fail("transport", f'transport = "{name}" needs {"; ".join(missing)}')
     if name == "outbox":
         return ok("transport", "outbox: mails go into a folder")
+    if name == "smtp" and settings.smtp.sandbox:
+        host = settings.smtp.host
+        return warn(
+            "transport", f"smtp.sandbox is only your word: if {host} is no trap for tests, shoppers get real mail"
+        )
     return ok("transport", f"{name} has all it needs (--online asks whether it is right)")
 
 

@@ -75,6 +75,8 @@ def run(mail: OutgoingMessage, transport: Transport, *, now: datetime) -> Tested
             text = f"{transport.name} took {whom}"
         case Accepted(receipt) if transport.name == "outbox":
             text = f"{whom}: written as {receipt}; {transport.name} delivers nothing"
+        case Accepted() if transport.name == "smtp":
+            text = f"{transport.name} took {whom}: smtp.sandbox says that the server delivers nothing"
         case Accepted():
             text = f"{transport.name} took {whom}: as it is set up, it delivers nothing"
         case Misconfigured(reason):

@@ -132,6 +132,22 @@ def test_a_mailbox_that_is_closed_to_us_costs_its_own_mail_alone(shop: Shop, aut
     assert shop.cli("suppress", "list", "--json").json == []
 
 
+@pytest.mark.usefixtures("short_mail")
+def test_smtp_s_sandbox_is_nothing_but_a_word_of_the_shop_s(shop: Shop, authority: Authority) -> None:
+    """The server hears nothing of it, and the mail is one like all others."""
+    taken = []
+    for sandbox in ("true", "false"):
+        with smtp_server(authority.server_context, security="none") as sink:
+            section = f'[smtp]\nhost = "localhost"\nport = {sink.port}\nsecurity = "none"\nsandbox = {sandbox}\n'
+            shop.configure(f'transport = "smtp"\n{COMMON}{PUBLIC}{section}')
+            told = shop.cli("send-test", "note", "--to", "you@example.com").out
+            assert ("smtp.sandbox says that the server delivers nothing" in told) == (sandbox == "true")
+        taken += [(sink.commands, mail.sender, mail.recipients, mail.options) for mail in sink.mails]
+        looked = shop.cli("doctor", ok=False).out
+        assert ("smtp.sandbox is only your word: if localhost is no trap" in looked) == (sandbox == "true")
+    assert taken[0] == taken[1]
+
+
 @pytest.mark.parametrize(("sandbox", "status"), [("true", 200), ("false", 202)])
 def test_sendgrid_s_sandbox_is_asked_for_in_each_mail(
     shop: Shop, authority: Authority, monkeypatch: pytest.MonkeyPatch, sandbox: str, status: int
