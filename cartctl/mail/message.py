@@ -1,6 +1,6 @@
 """What is handed to a transport, and what it answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -36,6 +36,8 @@ class OutgoingMessage:
     headers: Mapping[str, str] = field(default_factory=dict)
     attachments: Sequence[Attachment] = ()
     date: datetime
+    body: bytes = b""
+    """As it leaves, where its transport has written that beforehand; then without html, text and attachments."""
 
     @property
     def unique(self) -> str:
@@ -147,4 +149,16 @@ class Transport(Protocol):
         """Whether a message handed over can reach a shopper (not: a folder, a sandbox, a loopback host)."""
         ...
 
+    def written(self, message: OutgoingMessage) -> OutgoingMessage:
+        """Do beforehand, where there is time, what `send` would do before the first byte leaves."""
+        ...
+
     def send(self, message: OutgoingMessage) -> Answer: ...
+
+
+def with_body(message: OutgoingMessage, body_of: Callable[[OutgoingMessage], bytes]) -> OutgoingMessage:
+    """Write its body. A mail of which none can be written stays as it is, and `send` says why."""
+    try:
+        return replace(message, body=body_of(message), html="", text="", attachments=())
+    except Exception:  # noqa: BLE001 - packages raise what they like
+        return message

@@ -7,7 +7,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from cartctl.mail.message import Accepted, Answer, OutgoingMessage, Rejected, Unavailable
+from cartctl.mail.message import Accepted, Answer, OutgoingMessage, Rejected, Unavailable, with_body
 from cartctl.mail.mime import as_mime
 
 
@@ -20,13 +20,20 @@ class Outbox:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
+    def written(self, message: OutgoingMessage) -> OutgoingMessage:
+        """Write its MIME text beforehand."""
+        return with_body(message, self._body)
+
+    def _body(self, message: OutgoingMessage) -> bytes:
+        return as_mime(message, unique=f"cartctl-{message.unique}")
+
     def send(self, message: OutgoingMessage) -> Answer:
         """Write the mail so that the file is there in full or not at all, even after a power cut."""
         number = f"{message.id:08d}-" if message.id else ""
         path = self.folder / f"{number}{message.sequence}-{message.step}.eml"
         partial = path.with_suffix(".part")
         try:
-            content = as_mime(message, unique=f"cartctl-{message.unique}")
+            content = message.body or self._body(message)
         except ValueError as error:
             return Rejected(f"cannot be written as a mail: {type(error).__name__}")
         try:

@@ -24,6 +24,7 @@ from cartctl.mail.message import (
     Unknown,
     split_address,
     with_ascii_domains,
+    with_body,
 )
 from cartctl.mail.probe import Probed, judged
 
@@ -75,10 +76,17 @@ class Resend:
         self._database_id, self._clock = database_id, clock
         self.delivers = delivers
 
+    def written(self, message: OutgoingMessage) -> OutgoingMessage:
+        """Write the request's body beforehand."""
+        return with_body(message, self._body)
+
+    def _body(self, message: OutgoingMessage) -> bytes:
+        return msgspec.json.encode(payload(message, database_id=self._database_id))
+
     def send(self, message: OutgoingMessage) -> Answer:
         """Hand one mail over and say what became of it."""
         try:
-            content = msgspec.json.encode(payload(message, database_id=self._database_id))
+            content = message.body or self._body(message)
         except ValueError as error:
             return Rejected(f"cannot be written as a request: {type(error).__name__}")
         key = f"cartctl-{self._database_id}-{message.unique}"

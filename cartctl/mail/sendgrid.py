@@ -40,6 +40,7 @@ from cartctl.mail.message import (
     Unknown,
     split_address,
     with_ascii_domains,
+    with_body,
 )
 from cartctl.mail.probe import Probed, judged
 
@@ -83,10 +84,17 @@ class SendGrid:
         self._sandbox, self._database_id, self._clock = sandbox, database_id, clock
         self.delivers = delivers
 
+    def written(self, message: OutgoingMessage) -> OutgoingMessage:
+        """Write the request's body beforehand."""
+        return with_body(message, self._body)
+
+    def _body(self, message: OutgoingMessage) -> bytes:
+        return msgspec.json.encode(payload(message, sandbox=self._sandbox, database_id=self._database_id))
+
     def send(self, message: OutgoingMessage) -> Answer:
         """Hand one mail over and say what became of it."""
         try:
-            content = msgspec.json.encode(payload(message, sandbox=self._sandbox, database_id=self._database_id))
+            content = message.body or self._body(message)
         except Exception as error:  # noqa: BLE001 - the package raises its own for a text that looks like a key
             return Rejected(f"cannot be written as a request: {type(error).__name__}")
         reply = self._endpoint.post(content)

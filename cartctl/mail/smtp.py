@@ -30,6 +30,7 @@ from cartctl.mail.message import (
     Unavailable,
     Unknown,
     with_ascii_domains,
+    with_body,
 )
 from cartctl.mail.mime import as_mime, envelope_address
 from cartctl.mail.probe import Probed
@@ -78,13 +79,23 @@ class Smtp:
         weakref.finalize(self, _leave, self._idle)
         self.delivers = delivers
 
+    def written(self, message: OutgoingMessage) -> OutgoingMessage:
+        """Write its MIME text beforehand."""
+        return with_body(message, self._body)
+
+    def _body(self, message: OutgoingMessage) -> bytes:
+        return as_mime(with_ascii_domains(message), unique=self._unique(message))
+
+    def _unique(self, message: OutgoingMessage) -> str:
+        return f"cartctl-{self._database_id}-{message.unique}"
+
     def send(self, message: OutgoingMessage) -> Answer:
         """Hand one mail over and say what became of it."""
-        unique = f"cartctl-{self._database_id}-{message.unique}"
         try:
+            content = message.body or self._body(message)
             message = with_ascii_domains(message)
-            content = as_mime(message, unique=unique)
-            letter = _Letter(envelope_address(message.sender), envelope_address(message.to), content, unique)
+            sender, recipient = envelope_address(message.sender), envelope_address(message.to)
+            letter = _Letter(sender, recipient, content, self._unique(message))
         except ValueError as error:
             return Rejected(f"cannot be written as a mail: {type(error).__name__}")
         with contextlib.suppress(IndexError):

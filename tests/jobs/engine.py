@@ -48,6 +48,9 @@ class Provider:
         self.given: list[OutgoingMessage] = []
         self.answer = answer or (lambda mail: Accepted(f"receipt-{mail.id}"))
 
+    def written(self, message: OutgoingMessage) -> OutgoingMessage:
+        return message
+
     def send(self, message: OutgoingMessage) -> Answer:
         self.given.append(message)
         return self.answer(message)

@@ -31,6 +31,9 @@ class Stand(Protocol):
     def taken(self) -> list[int]:
         """Return the ids of the mails it took, in the order in which they came."""
 
+    def contents(self) -> list[bytes]:
+        """Return those mails, as they came."""
+
     def connections(self) -> int: ...
 
 
@@ -98,6 +101,9 @@ class _HttpStand:
     def taken(self) -> list[int]:
         found = (re.search(self._pattern, body) for body in self._api.bodies)
         return [int(match[1]) for match in found if match]
+
+    def contents(self) -> list[bytes]:
+        return [body.encode() for body in self._api.bodies]
 
     def connections(self) -> int:
         return len(self._api.peers)
@@ -244,6 +250,9 @@ class SmtpRig:
                     found = [re.search(rb"Message-ID: <cartctl-d1-(\d+)@", mail.content) for mail in sink.mails]
                     return [int(match[1]) for match in found if match]
 
+                def contents(self) -> list[bytes]:
+                    return [mail.content for mail in sink.mails]
+
                 def connections(self) -> int:
                     return len(sink.peers)
 
@@ -265,6 +274,9 @@ class OutboxStand:
 
     def taken(self) -> list[int]:
         return [int(path.name[:8]) for path in sorted(self._folder.glob("*.eml"))]
+
+    def contents(self) -> list[bytes]:
+        return [path.read_bytes() for path in sorted(self._folder.glob("*.eml"))]
 
 
 NETWORK: tuple[type[Any], ...] = (SendGridRig, ResendRig, SmtpRig)

@@ -269,7 +269,39 @@ def test_what_cannot_be_written_is_rejected_and_nothing_leaves(rig: Rig, changes
         assert stand.taken() == []
 
 
+# What is written beforehand
+
+
+LONG = {"subject": "Höflich: 日本語", "html": "<p>" + "ü" * 2000 + "</p>", "to": "anna@bücher.example"}
+
+
+def test_a_mail_written_beforehand_is_the_same_mail(rig: Rig) -> None:
+    """To the byte: a provider that knows its key compares."""
+    with rig.answering("accept") as stand:
+        beforehand = stand.transport.written(a_message(**LONG))
+        assert beforehand.body
+        assert (beforehand.html, beforehand.text) == ("", "")
+        for mail in (a_message(**LONG), beforehand):
+            assert isinstance(stand.transport.send(mail), Accepted)
+        first, second = stand.contents()
+        assert first == second
+
+
+@pytest.mark.parametrize("changes", UNWRITABLE, ids=str)
+def test_what_cannot_be_written_beforehand_is_rejected_when_it_is_sent(rig: Rig, changes: dict[str, Any]) -> None:
+    with rig.answering("accept") as stand:
+        assert isinstance(stand.transport.send(stand.transport.written(a_message(**changes))), Rejected)
+        assert stand.taken() == []
+
+
 # The outbox has no network, and keeps what is left of the promises
+
+
+def test_the_outbox_writes_beforehand_what_it_writes(tmp_path: Path) -> None:
+    stands = [OutboxStand(tmp_path / "now"), OutboxStand(tmp_path / "beforehand")]
+    stands[0].transport.send(a_message(**LONG))
+    stands[1].transport.send(stands[1].transport.written(a_message(**LONG)))
+    assert stands[0].contents() == stands[1].contents() != []
 
 
 def test_the_outbox_takes_the_mails_of_many_threads(tmp_path: Path) -> None:
