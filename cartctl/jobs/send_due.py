@@ -29,10 +29,10 @@ from typing import Any
 from sqlalchemy import Row
 
 from cartctl.domain.messages import MessageState
-from cartctl.errors import ConfigurationError, DatabaseBusyError, TemplateError
+from cartctl.errors import ConfigurationError, DatabaseBusyError
 from cartctl.jobs import telling
 from cartctl.jobs.breaker import Breaker
-from cartctl.jobs.compose import Content
+from cartctl.jobs.drafting import Drafter, Fault, cores, desk
 from cartctl.jobs.rules import Rules
 from cartctl.jobs.sending import Equipment, Flown, Overslept, Ready, SendJob, Sent
 from cartctl.jobs.turn import Turned, give_back_all, turn
@@ -49,10 +49,14 @@ RECOVERY_PAUSES = (0, 1, 2, 4, 8)
 """Seconds between the tries to settle after the database has failed: as long as a server takes to restart."""
 LULL_SECONDS = 0.05
 """An answer that comes after such a silence waits for no others to be settled with."""
+BREATH_SECONDS = 0.005
+"""Nor after this one, with many under way: their connections would lie idle."""
 FEW = 8
 """So many answers are all awaited: what they let follow is numbered alike in every run."""
 CLEARED_SECONDS = 0.5
 """Of what the gate lets through no more than the rate limit lets leave in this time."""
+MANY = 100
+"""With fewer due, a child that renders is hardly worth its start."""
 CHUNK_SECONDS = 10
 """A chunk is never more than the rate limit lets through in this time."""
 
@@ -63,13 +67,15 @@ def run(job: SendJob, result: Sent) -> Sent:
     lanes = [lane for lane in _lanes(job.rules) if lane.has_work(job.database, started_at)]
     if len(lanes) < 2 or not job.side_by_side or job.limit is not None:
         for lane in lanes:
-            lane.run(job, result, started_at)
+            if loop := lane.loop(job, result, started_at):
+                loop.run()
         return result
     from concurrent.futures import ThreadPoolExecutor  # most runs need none
 
     apart = [Sent() for _ in lanes]
+    loops = [lane.loop(job, own, started_at, in_thread=True) for lane, own in zip(lanes, apart, strict=True)]
     with ThreadPoolExecutor(len(lanes)) as threads:
-        runs = [threads.submit(lane.run, job, own, started_at) for lane, own in zip(lanes, apart, strict=True)]
+        runs = [threads.submit(loop.run) for loop in loops if loop]
     for own in apart:
         result.add(own)
     for each in runs:
@@ -88,16 +94,16 @@ class _Lane:
         with database.read() as connection:
             return messages.any_due(connection, due_by=started_at, carried=self.carried)
 
-    def run(self, job: SendJob, result: Sent, started_at: datetime) -> None:
+    def loop(self, job: SendJob, result: Sent, started_at: datetime, *, in_thread: bool = False) -> "_Loop | None":
+        """Build what sends it. None: it cannot be sent; `result` says why."""
         try:
             equipment = job.equip(job.database, self.transport)
         except ConfigurationError as error:
             if self.carried is None:
                 raise
             result.problems.append(f"{error}. Its mail stays due; what other transports carry is sent")
-            return
-        with equipment.executor:
-            _Loop(job, equipment, result, started_at, self.carried).run()
+            return None
+        return _Loop(job, equipment, result, started_at, self.carried, in_thread=in_thread)
 
 
 def _lanes(rules: Rules) -> list[_Lane]:
@@ -112,8 +118,16 @@ class _Loop:
     """One run: what is ready to leave, what is with the provider, and what came back."""
 
     def __init__(
-        self, job: SendJob, equipment: Equipment, result: Sent, started_at: datetime, carried: Carried | None
+        self,
+        job: SendJob,
+        equipment: Equipment,
+        result: Sent,
+        started_at: datetime,
+        carried: Carried | None,
+        *,
+        in_thread: bool,
     ) -> None:
+        """`in_thread`: it will run in one, where no template's time has a limit. A child of its own has that."""
         self.carried = carried
         self.job, self.equipment, self.result, self.started_at = job, equipment, result, started_at
         self.token, self.turns = secrets.token_hex(8), 0
@@ -126,9 +140,22 @@ class _Loop:
         self.next_at = started_at
         in_time = int(job.rate_per_second * CHUNK_SECONDS) if job.rate_per_second else job.concurrency
         self.widest = max(1, min(job.concurrency, in_time))
+        drafter = Drafter(equipment.composer, job.rules, equipment.transport)
+        self.desk = desk(drafter, beside=in_thread or self._is_much())
+
+    def _is_much(self) -> bool:
+        """Say whether so much is due that a child to render it is worth its start."""
+        if not self.job.side_by_side or self.job.limit is not None or cores() < 2:
+            return False
+        with self.job.database.read() as connection:
+            return messages.are_due(connection, due_by=self.started_at, at_least=MANY, carried=self.carried)
 
     def run(self) -> None:
         """Turn until nothing is due, ready or under way."""
+        with self.equipment.executor:
+            self._run()
+
+    def _run(self) -> None:
         flown: list[Flown] = []
         try:
             while True:
@@ -136,13 +163,16 @@ class _Loop:
                 landed, flown = bool(flown), []
                 telling.tell(self.job, self.result, turned)
                 self._launch(turned)
-                self.ready += self._render(turned.claimed)
-                if not (landed or turned.turned_away or turned.claimed or self.flying or self.ready):
+                self._draft(turned)
+                if not (landed or turned.turned_away or self.flying or self.ready or self.desk.pending):
                     break
                 flown = self._land()
+                self.ready += self._rendered(wait=self._stopped or not (flown or self.ready))
         except Exception:
             self._recover(flown)
             raise
+        finally:
+            self.desk.close()
         if self.misconfigured:
             self.result.problems.append(
                 f"{self.misconfigured}. The run stops here; nothing was lost: what is due stays due"
@@ -158,9 +188,12 @@ class _Loop:
         window = min(self.widest, self.breaker.window)
         room = 0 if self._stopped else self._paced(window - self.flying, settles=bool(flown))
         leaving, staying = self.ready[:room], self.ready[room:]
-        want = window - len(staying)
+        pending = self.desk.pending
+        want = min(window, window * self.desk.ahead - len(staying) - pending)
         if self.job.limit is not None:
-            want = min(want, self.job.limit - self.result.sent - len(flown) - self.flying - len(self.ready))
+            want = min(want, self.job.limit - self.result.sent - len(flown) - self.flying - len(self.ready) - pending)
+        if want < window // 2 and staying:
+            want = 0  # a lot costs hardly more than one: in larger ones
         if flown:
             self.job.at("before-settle")
         self.turns += 1
@@ -228,16 +261,17 @@ class _Loop:
         return Flown(ready, since, answer)
 
     def _land(self) -> list[Flown]:
-        """Wait for answers: half of what is under way, or those before a lull; of a few, all.
+        """Wait for answers: a third of what is under way, or those before a lull; of a few, all.
 
-        The other half is with the provider meanwhile. With more awaited, next to nothing was there during a turn.
+        The others are with the provider meanwhile. With more awaited, too little was there during a turn.
         A few together are settled in one order, whichever answer was first.
         """
         flown: list[Flown] = []
-        enough = max((self.flying + 1) // 2, min(self.flying, FEW))
+        enough = max((self.flying + 2) // 3, min(self.flying, FEW))
+        lull = LULL_SECONDS if self.flying <= FEW else BREATH_SECONDS
         while self.flying:
             with suppress(Empty):
-                future = self.landed.get(timeout=None if not flown else LULL_SECONDS if len(flown) < enough else 0)
+                future = self.landed.get(timeout=None if not flown else lull if len(flown) < enough else 0)
                 self.flying -= 1
                 flown.append(future.result())
                 self._heed(flown[-1])
@@ -252,29 +286,26 @@ class _Loop:
         if isinstance(flight.answer, Misconfigured):
             self.misconfigured = flight.answer.reason
 
-    def _render(self, claimed: Sequence[tuple[Row[Any], Content]]) -> list[Ready]:
-        """Render what was claimed; a message whose template is at fault goes back into the queue."""
+    def _draft(self, turned: Turned) -> None:
+        # Handed over once more, it must be the very same mail: the provider compares.
         now = self.job.clock()
+        self.desk.put([(row, content, row.first_sent_at or now) for row, content in turned.claimed])
+
+    def _rendered(self, *, wait: bool) -> list[Ready]:
+        """Take what was rendered; a message whose template is at fault goes back into the queue."""
         ready: list[Ready] = []
         faulty: list[Row[Any]] = []
-        for row, content in claimed:
-            sequence = self.job.rules.sequences.get(content.row.sequence)
-            step = sequence.step(row.step) if sequence else None
-            if sequence is None or step is None:
-                ready.append(Ready(row, content, None))
-                continue
-            try:
-                # Handed over once more, it must be the very same mail: the provider compares.
-                mail = self.equipment.composer.compose(row.id, sequence, step, content, now=row.first_sent_at or now)
-            except Exception as error:  # noqa: BLE001 - whatever one cart's data does to a template, the others go out
-                what = str(error) if isinstance(error, TemplateError) else f"{type(error).__name__} while rendering"
+        for row, content, draft in self.desk.take(wait=wait):
+            if isinstance(draft, Fault):
                 faulty.append(row)
                 self.result.failed += 1
-                problem = f"message {row.id} ({sequence.name}/{step.key}) waits: {what}"
-                self.result.problems.add(row.id, f"messages of {sequence.name}/{step.key} wait", problem)
+                name = f"{content.row.sequence}/{row.step}"
+                problem = f"message {row.id} ({name}) waits: {draft.reason}"
+                self.result.problems.add(row.id, f"messages of {name} wait", problem)
             else:
-                ready.append(Ready(row, content, mail))
+                ready.append(Ready(row, content, draft))
         if faulty:
+            now = self.job.clock()
             with self.job.database.write() as connection:
                 held = [row.id for row in messages.still_held(connection, faulty, S.CLAIMED)]
                 again: dict[str, Any] = {"attempt_at": now + TEMPLATE_RETRY}

@@ -323,6 +323,14 @@ def any_due(connection: Connection, *, due_by: datetime, carried: Carried | None
     return bool(connection.execute(select(or_(due.exists(), expired.exists()))).scalar_one())
 
 
+def are_due(connection: Connection, *, due_by: datetime, at_least: int, carried: Carried | None = None) -> bool:
+    """Say whether so many are due, looking at no more."""
+    due = select(messages.c.id).where(messages.c.state == text("'scheduled'"), messages.c.attempt_at <= due_by)
+    if carried is not None:
+        due = due.where(carried.condition)
+    return connection.execute(due.order_by(messages.c.attempt_at).offset(at_least - 1).limit(1)).first() is not None
+
+
 def _leased() -> ColumnElement[bool]:
     return messages.c.state.in_([S.CLAIMED.value, S.SENDING.value])
 

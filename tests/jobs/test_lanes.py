@@ -80,6 +80,22 @@ def test_a_dead_transport_keeps_nobody_waiting_for_the_other(engine: Engine, sid
     assert len({to for to, _ in given(engine)["resend"]}) == 8
 
 
+def test_a_template_that_never_ends_holds_up_neither(db: EngineDatabase, tmp_path: Path) -> None:
+    """In a thread nothing could stop it: each of two transports has a child that renders."""
+    engine = engine_of(db, tmp_path, SEQUENCE)
+    engine.rules = replace(engine.rules, transport="sendgrid")
+    engine.providers = {"resend": Provider(name="resend")}
+    loops = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
+    (tmp_path / "templates" / "check-up" / "result.txt").write_text(loops, encoding="utf-8")
+    engine.carts(cart("c-1"))
+    sign_up(engine, "cleo@example.com")
+    result = engine.run("30m", side_by_side=True)
+    assert given(engine)["sendgrid"] == [("anna@example.com", "reminder")]
+    (problem,) = result.sent.problems
+    assert "takes longer than 1 s" in problem
+    assert ("result", "scheduled", "template") in engine.states
+
+
 def test_a_misconfigured_transport_stops_its_own_alone(engine: Engine) -> None:
     engine.providers["resend"].answer = answering(Misconfigured("resend does not take the key"))
     engine.carts(cart("c-1"))

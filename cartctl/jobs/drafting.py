@@ -1,0 +1,206 @@
+"""Rendering what was claimed: in this process, or, with much to send, in a child beside it.
+
+One interpreter keeps one core busy, and rendering is a third of what a mail costs. The child is a copy of this process
+(fork), so it has templates, rules and links; it keeps nothing open but its pipe, and ends when that does: with the run,
+however that ends.
+"""
+
+import gc
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
+from typing import Any, NoReturn, Protocol
+
+from sqlalchemy import Row
+
+from cartctl.errors import TemplateError
+from cartctl.jobs.compose import Composer, Content
+from cartctl.jobs.rules import Rules
+from cartctl.mail.message import OutgoingMessage, Transport
+
+ENDED = "the process that renders has ended"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a message could not be rendered."""
+
+    reason: str
+
+
+Draft = OutgoingMessage | Fault | None
+"""None: the step is gone."""
+Drafted = tuple[Row[Any], Content, Draft]
+Waiting = tuple[Row[Any], Content, datetime]
+"""What is to be rendered, and the time at which it says it was sent."""
+
+
+@dataclass(frozen=True, slots=True)
+class Drafter:
+    """Renders one message."""
+
+    composer: Composer
+    rules: Rules
+    transport: Transport
+
+    def draft(self, message_id: int, step_key: str, content: Content, now: datetime) -> Draft:
+        """Render it. Whatever one cart's data does to a template, the others go out."""
+        sequence = self.rules.sequences.get(content.row.sequence)
+        step = sequence.step(step_key) if sequence else None
+        if sequence is None or step is None:
+            return None
+        try:
+            return self.composer.compose(message_id, sequence, step, content, now=now)
+        except Exception as error:  # noqa: BLE001 - see above
+            return Fault(str(error) if isinstance(error, TemplateError) else f"{type(error).__name__} while rendering")
+
+    def written(self, message_id: int, step_key: str, content: Content, now: datetime) -> Draft:
+        """Render it, and write it as it leaves: less is left to do for the threads that send."""
+        draft = self.draft(message_id, step_key, content, now)
+        return self.transport.written(draft) if isinstance(draft, OutgoingMessage) else draft
+
+
+class Desk(Protocol):
+    """Takes what is to be rendered, and gives back what is."""
+
+    ahead: int
+    """How many windows' worth should lie here or be ready, so that there is always something to let leave."""
+
+    @property
+    def pending(self) -> int:
+        """How many were put here and not taken back."""
+        ...
+
+    def put(self, waiting: Sequence[Waiting]) -> None: ...
+
+    def take(self, *, wait: bool) -> list[Drafted]:
+        """Return what is rendered by now. With `wait`, at least one if anything is pending."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Here:
+    """Renders in this process, at once."""
+
+    ahead = 1
+
+    def __init__(self, drafter: Drafter) -> None:
+        self._drafter = drafter
+        self._done: list[Drafted] = []
+
+    @property
+    def pending(self) -> int:
+        return len(self._done)
+
+    def put(self, waiting: Sequence[Waiting]) -> None:
+        self._done += ((row, about, self._drafter.draft(row.id, row.step, about, now)) for row, about, now in waiting)
+
+    def take(self, *, wait: bool) -> list[Drafted]:
+        done, self._done = self._done, []
+        return done
+
+    def close(self) -> None:
+        pass
+
+
+class Beside:
+    """Renders in a child process. One lot at a time is with it, so neither ever waits for the other to read."""
+
+    ahead = 2
+
+    def __init__(self, drafter: Drafter) -> None:
+        self._here = Here(drafter)
+        self._next: list[Waiting] = []
+        self._away: list[Waiting] = []
+        self._pipe, theirs = Pipe()
+        self._child = os.fork()
+        if not self._child:
+            _be_the_child(theirs, drafter)
+        theirs.close()
+
+    @property
+    def pending(self) -> int:
+        return len(self._next) + len(self._away) + self._here.pending
+
+    def put(self, waiting: Sequence[Waiting]) -> None:
+        if self._child:
+            self._next += waiting
+            self._send()
+        else:
+            self._here.put(waiting)
+
+    def take(self, *, wait: bool) -> list[Drafted]:
+        done = self._here.take(wait=False)
+        if self._away and ((wait and not done) or self._pipe.poll()):
+            away, self._away = self._away, []
+            try:
+                drafts: list[Draft] = self._pipe.recv()
+            except (EOFError, OSError):
+                # One of these may be what ended it. The others wait for no more than a later try.
+                drafts = [Fault(ENDED)] * len(away)
+                self._go_on_alone()
+            done += ((row, about, draft) for (row, about, _), draft in zip(away, drafts, strict=True))
+            self._send()
+        return done
+
+    def close(self) -> None:
+        """End the child."""
+        self._pipe.close()
+        if self._child:
+            with suppress(ChildProcessError):
+                os.waitpid(self._child, 0)
+            self._child = 0
+
+    def _send(self) -> None:
+        if self._away or not self._next:
+            return
+        self._away, self._next = self._next, []
+        with suppress(OSError):  # it has ended: `take` says so
+            self._pipe.send([(row.id, row.step, about, now) for row, about, now in self._away])
+
+    def _go_on_alone(self) -> None:
+        self.close()
+        self._here.put(self._next)
+        self._next = []
+
+
+def cores() -> int:
+    """Return how many this process may use."""
+    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
+
+
+def desk(drafter: Drafter, *, beside: bool) -> Desk:
+    """Make one, beside this process if that may be. A copy would wait for ever for locks that other threads hold;
+    and where other systems say that a copy must not go on, it does not.
+    """
+    may_be = sys.platform == "linux" and threading.active_count() == 1
+    return Beside(drafter) if beside and may_be else Here(drafter)
+
+
+def _be_the_child(pipe: Connection, drafter: Drafter) -> NoReturn:
+    """Render until the pipe ends. Nothing that this process does at its end is done: it is its parent's to do."""
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run ends the child
+        gc.freeze()  # what was copied is not to be collected here
+        _keep_open_only(pipe.fileno())
+        while True:
+            pipe.send([drafter.written(*each) for each in pipe.recv()])
+    finally:
+        os._exit(0)
+
+
+def _keep_open_only(descriptor: int) -> None:
+    """Let go of the lock, the database and the terminal: nobody must wait for this process to get them."""
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for standard in range(3):
+        os.dup2(nowhere, standard)
+    os.closerange(3, descriptor)
+    os.closerange(descriptor + 1, os.sysconf("SC_OPEN_MAX"))
