@@ -5,6 +5,7 @@ PostgreSQL: `write(carts="change" | "rely")` adds a lock that keeps imports and 
 others decide upon them; two imports at once would otherwise not see each other's carts and orders.
 """
 
+import logging
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -23,6 +24,10 @@ from cartctl.store import keys, schema
 BUSY_SECONDS = 60
 """Longer than any import of an ordinary size holds the database."""
 _CARTS_LOCK = 0x63617274  # "cart": one number for all cartctl processes on a PostgreSQL database
+
+_SECRETIVE: dict[str, Any] = {"hide_parameters": True, "logging_name": "cartctl"}
+logging.getLogger("sqlalchemy.engine.Engine.cartctl").addFilter(lambda record: record.levelno > logging.DEBUG)
+"""At DEBUG, SQLAlchemy logs whatever rows it read: addresses, and the keys that sign links."""
 
 CartsLock = Literal["change", "rely"]
 
@@ -183,7 +188,7 @@ def _unreadable_url() -> ConfigurationError:
 
 
 def _postgresql(url: URL, busy_seconds: float | None) -> Engine:
-    engine = create_engine(url, pool_pre_ping=True, hide_parameters=True)
+    engine = create_engine(url, pool_pre_ping=True, **_SECRETIVE)
     if busy_seconds is not None:
 
         @event.listens_for(engine, "connect")
@@ -199,7 +204,7 @@ def _sqlite(url: URL, busy_seconds: float | None) -> Engine:
     if busy_seconds is None:
         busy_seconds = float(str(url.query.get("timeout", BUSY_SECONDS)))
     options = {"timeout": busy_seconds, "check_same_thread": False}
-    engine = create_engine(url, connect_args=options, hide_parameters=True)
+    engine = create_engine(url, connect_args=options, **_SECRETIVE)
 
     @event.listens_for(engine, "connect")
     def configure(connection: sqlite3.Connection, _record: object) -> None:
