@@ -1,6 +1,7 @@
 """Which transport `cartctl.toml` chooses, what it lacks, and that mail leaves through it."""
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
 from cartctl import config, wiring
+from tests.faults.conftest import provider as provider  # noqa: PLC0414 - a fixture, used by name
+from tests.faults.conftest import sqlite_rig as sqlite_rig  # noqa: PLC0414 - another
+from tests.faults.rig import CONCURRENCY, Rig
 from tests.mail.provider import Authority
 from tests.mail.sink import PASSWORD, USERNAME, smtp_server
 from tests.shop import Cli, Shop, cart, iso
@@ -162,6 +166,31 @@ def test_sendgrid_s_sandbox_is_asked_for_in_each_mail(
     ((request, _),) = server.log
     asked = request.get_json().get("mail_settings", {}).get("sandbox_mode", {}).get("enable", False)
     assert asked == (sandbox == "true")
+
+
+def test_so_many_connections_carry_at_once_as_concurrency_says(sqlite_rig: Rig) -> None:
+    """The first request is answered only when another has come, and each when there was time for one too many."""
+    lock, two, too_many = threading.Lock(), threading.Event(), threading.Event()
+    inside, peak = 0, 0
+
+    def come_and_go(_taken: int) -> None:
+        nonlocal inside, peak
+        with lock:
+            inside += 1
+            peak = max(peak, inside)
+        if peak > 1:
+            two.set()
+        if peak > CONCURRENCY:
+            too_many.set()
+        two.wait(3)
+        too_many.wait(0.1)
+        with lock:
+            inside -= 1
+
+    sqlite_rig.provider.before_answer = come_and_go
+    sqlite_rig.fill(12)
+    assert sqlite_rig.run_once("30m")["sent"] == 12
+    assert 1 < peak <= CONCURRENCY
 
 
 @pytest.mark.parametrize(

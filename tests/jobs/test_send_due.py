@@ -104,13 +104,15 @@ def test_an_outage_backs_off_and_gives_up_in_the_end(engine: Engine) -> None:
     assert len(engine.provider.given) == 5
 
 
-def test_a_refused_key_stops_the_run_and_costs_nothing(engine: Engine) -> None:
+def test_a_refused_key_stops_the_run_and_costs_nothing(engine: Engine, db: EngineDatabase) -> None:
     engine.provider.answer = lambda _mail: Misconfigured("SendGrid refuses the key")
     engine.carts(*(cart(f"c-{n}", email=f"shopper{n}@example.com") for n in range(9)))
     result = engine.run("30m")
     assert list(result.sent.problems)[-1].startswith("SendGrid refuses the key. The run stops here")
     assert len(engine.provider.given) <= 4, "the chunk in flight, and no more"
     assert {state for _, state, _ in engine.states} == {"scheduled"}
+    with db.read() as connection:
+        assert set(connection.execute(select(messages.c.attempts)).scalars()) == {0}
     engine.provider.answer = lambda _mail: Accepted("r")
     assert engine.run("35m").sent.sent == 9
 
