@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from sqlalchemy import select
 
 from cartctl.errors import ConfigurationError
 from cartctl.jobs.sending import Equipment
-from cartctl.mail.message import Accepted, Answer, Misconfigured, OutgoingMessage, Unavailable, Unknown
+from cartctl.mail.message import Accepted, Answer, Misconfigured, OutgoingMessage, Throttled, Unavailable, Unknown
 from cartctl.store.database import Database, EngineDatabase
 from cartctl.store.tables import messages
 from tests.jobs.engine import Engine, Provider
@@ -120,6 +121,20 @@ def test_a_transport_that_lacks_its_key_stops_its_own_alone(engine: Engine) -> N
     assert result.sent.sent == 1
     (problem,) = result.sent.problems
     assert problem.startswith('transport = "resend" needs RESEND_API_KEY in the environment. Its mail stays due; ')
+
+
+@pytest.mark.parametrize("side_by_side", [True, False])
+def test_what_is_past_its_grace_is_told_of_every_transport(engine: Engine, side_by_side: bool) -> None:
+    for provider in (engine.provider, engine.providers["resend"]):
+        provider.answer = answering(Throttled(wait=timedelta(minutes=1)))
+    engine.carts(cart("c-1"), cart("c-2", email="bo@example.com"))
+    sign_up(engine, "cleo@example.com")
+    engine.run("30m", side_by_side=side_by_side)
+    late = engine.run("25h", side_by_side=side_by_side)
+    assert [line.partition(" past ")[0] for line in late.past_grace] == [
+        "cart-recovery/reminder: 2 mails are",
+        "check-up/result: 1 mail is",
+    ]
 
 
 def test_whether_a_message_is_asked_for_again_hangs_on_its_own_transport(engine: Engine) -> None:
