@@ -172,18 +172,12 @@ def online(loaded: Loaded) -> Iterator[tuple[Finding, datetime | None]]:
 
 def _key(loaded: Loaded, name: str) -> tuple[Finding, datetime | None]:
     from cartctl.mail.resend import Resend
-    from cartctl.mail.sendgrid import SendGrid
-    from cartctl.mail.smtp import Smtp
 
     try:
         if lacks := next(wiring.transport_lacks(loaded.settings, name), None):
             return fail("keys", f"nobody can be asked without {lacks}"), None
         carrier = wiring.make_transport(loaded, b"", clock(None), name)
-        if isinstance(carrier, Resend):
-            found = carrier.probe(_sender_domain(loaded.settings))
-        else:
-            assert isinstance(carrier, SendGrid | Smtp)
-            found = carrier.probe()
+        found = carrier.probe(_sender_domain(loaded.settings)) if isinstance(carrier, Resend) else carrier.probe()
     except CartctlError as error:
         return fail("keys", str(error)), None
     if found.fault:

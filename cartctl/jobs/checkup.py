@@ -157,10 +157,12 @@ def brakes(connection: Connection) -> Finding:
 
 
 def provider(connection: Connection, transport: str) -> Finding:
-    if breakers.is_open(connection, transport):
+    failures, _ = breakers.failures(connection, transport)
+    if failures:
         return warn(
             "provider",
-            f"{transport} was failing when the last run left it: each run tries one message until one gets through",
+            f"{transport} was failing when the last run left it ({failures} in a row): runs ask it first, and try few "
+            "messages until one gets through",
         )
     return ok("provider", f"{transport} was not failing when the last run left it")
 

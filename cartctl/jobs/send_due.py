@@ -135,7 +135,7 @@ class _Loop:
         self.unlaunched: dict[int, Ready] = {}
         self.flying = 0
         self.landed: SimpleQueue[Future[Flown]] = SimpleQueue()
-        self.breaker = Breaker.of(job.database, equipment.transport.name)
+        self.breaker = Breaker.of(job.database, equipment.transport, now=job.clock())
         self.misconfigured = ""
         self.next_at = started_at
         in_time = int(job.rate_per_second * CHUNK_SECONDS) if job.rate_per_second else job.concurrency
@@ -181,7 +181,7 @@ class _Loop:
 
     @property
     def _stopped(self) -> bool:
-        return bool(self.misconfigured) or self.breaker.stops
+        return bool(self.misconfigured or self.breaker.stops)
 
     def _turn(self, flown: Sequence[Flown]) -> Turned:
         """Take a turn. What was answered must not be lost because somebody else holds the database for a while."""

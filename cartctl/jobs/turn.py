@@ -1,7 +1,7 @@
 """One transaction of the sending loop: settle what was answered, judge what is ready to leave, claim what comes next.
 
-They are one transaction because each frees the way for the next: so no more messages than `concurrency` are ever
-between the commit of `sending` and that of their answer, and a chunk costs one wait for the disk.
+They are one transaction because each frees the way for the next: so no more messages of a transport than
+`concurrency` are ever between the commit of `sending` and that of their answer, and a chunk waits for the disk once.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -227,8 +227,8 @@ def outcome(flight: Flown, row: Row[Any], transport: Transport, job: SendJob, *,
             return final(S.ACCEPTED, receipt=receipt)
         case Rejected(reason):
             return final(S.FAILED, reason)
-        case Unknown(reason):
-            if attempts < MAX_ATTEMPTS and may_ask_again(transport.name, flight.since, now):
+        case Unknown(reason, for_good=for_good):
+            if not for_good and attempts < MAX_ATTEMPTS and may_ask_again(transport.name, flight.since, now):
                 may_be_there = None if never_in_doubt(transport.name) else tried_at
                 return again(reason, now + wait, tries=attempts, sent_at=may_be_there)
             return final(S.UNKNOWN, reason)

@@ -118,6 +118,10 @@ class Unknown:
     """It may have been taken: the answer was lost, or says nothing."""
 
     reason: str
+    provider_is_well: bool = False
+    """It answered, knowing this very message: no sign of an outage."""
+    for_good: bool = False
+    """Asked again it would say the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +129,19 @@ class Misconfigured:
     """Key, account or sender are refused: no message can be sent until somebody mends that. Nothing was taken."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What a transport learns when it only asks its provider whether it is known there. No mail leaves.
+
+    `fault` is blank where the provider would take mail from us. `is_down`: nobody answers, or the provider says that it
+    fails; a mail would fare no better. `date` is its clock's, where it tells.
+    """
+
+    fault: str = ""
+    date: datetime | None = None
+    is_down: bool = False
 
 
 Answer = Accepted | Rejected | Throttled | Unavailable | Unknown | Misconfigured
@@ -139,7 +156,10 @@ is for clocks and queues. Later, or over another transport, the same message wou
 
 
 class Transport(Protocol):
-    """What carries a message. `send` is called from several threads at once and never raises for a mail's sake."""
+    """What carries a message. `send` is called from several threads at once and never raises for a mail's sake.
+
+    `probe` asks whether it would take mails, without one.
+    """
 
     @property
     def name(self) -> str: ...
@@ -154,6 +174,8 @@ class Transport(Protocol):
         ...
 
     def send(self, message: OutgoingMessage) -> Answer: ...
+
+    def probe(self) -> Probed: ...
 
 
 def with_body(message: OutgoingMessage, body_of: Callable[[OutgoingMessage], bytes]) -> OutgoingMessage:

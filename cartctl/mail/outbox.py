@@ -7,7 +7,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from cartctl.mail.message import Accepted, Answer, OutgoingMessage, Rejected, Unavailable, with_body
+from cartctl.mail.message import Accepted, Answer, OutgoingMessage, Probed, Rejected, Unavailable, with_body
 from cartctl.mail.mime import as_mime
 
 
@@ -49,6 +49,10 @@ class Outbox:
                 partial.unlink()
             return Unavailable(f"outbox {self.folder}: {error.strerror}")
         return Accepted(path.name)
+
+    def probe(self) -> Probed:
+        """A folder shows only by a mail whether it takes one."""
+        return Probed()
 
 
 def _sync_folder(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from cartctl.mail.message import Accepted, Answer, OutgoingMessage
+from cartctl.mail.message import Accepted, Answer, OutgoingMessage, Probed
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +17,6 @@ class Pretend:
 
     def send(self, message: OutgoingMessage) -> Answer:
         return Accepted("")
+
+    def probe(self) -> Probed:
+        return Probed()

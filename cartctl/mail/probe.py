@@ -1,20 +1,11 @@
-"""What a transport learns when it only asks its provider whether it is known there. No mail leaves."""
-
-from dataclasses import dataclass
-from datetime import datetime
+"""What an answer says to a transport that only asks its provider whether it is known there."""
 
 from cartctl.mail.https import Reply, date_of
-from cartctl.mail.message import Unavailable, Unknown
-
-
-@dataclass(frozen=True, slots=True)
-class Probed:
-    """`fault` is blank where the provider would take mail from us. `date` is its clock's, where it tells."""
-
-    fault: str = ""
-    date: datetime | None = None
+from cartctl.mail.message import Probed, Unavailable, Unknown
 
 
 def judged(reply: Reply | Unavailable | Unknown, fault: str) -> Probed:
     """Put an answer's date beside what is at fault with it."""
-    return Probed(fault, date_of(reply)) if isinstance(reply, Reply) else Probed(reply.reason)
+    if not isinstance(reply, Reply):
+        return Probed(reply.reason, is_down=True)
+    return Probed(fault, date_of(reply), is_down=reply.status >= 500)

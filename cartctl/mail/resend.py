@@ -20,13 +20,14 @@ from cartctl.mail.message import (
     Attachment,
     Misconfigured,
     OutgoingMessage,
+    Probed,
     Rejected,
     Unknown,
     split_address,
     with_ascii_domains,
     with_body,
 )
-from cartctl.mail.probe import Probed, judged
+from cartctl.mail.probe import judged
 
 _KEY_OR_SENDER = frozenset(
     {
@@ -93,8 +94,8 @@ class Resend:
         reply = self._endpoint.post(content, {"Idempotency-Key": key})
         return _answer(reply, self._clock()) if isinstance(reply, Reply) else reply
 
-    def probe(self, sender_domain: str) -> Probed:
-        """Ask whether the key is good and the sender's domain verified: GET /domains.
+    def probe(self, sender_domain: str = "") -> Probed:
+        """Ask whether the key is good and the sender's domain (if named) verified: GET /domains.
 
         A key that may only send is refused there by name, which says that it is known.
         """
@@ -161,8 +162,10 @@ def _answer(reply: Reply, now: datetime) -> Answer:
     if status == 429:
         return throttled(reply, now)
     if status == 409:
-        # Still at work on the first request, or the first had other content: either way, ask what became of that.
-        return Unknown(f"handed over before: {told}")
+        # Still at work on the first request; or the first had other content (a template or the sender was changed
+        # meanwhile), and then every repeat is answered so. Neither says what became of the first.
+        other_content = name == "invalid_idempotent_request"
+        return Unknown(f"handed over before: {told}", provider_is_well=True, for_good=other_content)
     if status != 408 and 400 <= status < 500:
         bad_recipient = name == "invalid_to_address" or bool(_ABOUT_RECIPIENT.search(said))
         if not bad_recipient and _ABOUT_OURS.search(said):

@@ -36,13 +36,14 @@ from cartctl.mail.message import (
     Answer,
     Misconfigured,
     OutgoingMessage,
+    Probed,
     Rejected,
     Unknown,
     split_address,
     with_ascii_domains,
     with_body,
 )
-from cartctl.mail.probe import Probed, judged
+from cartctl.mail.probe import judged
 
 _TO = "personalizations.0.to"
 _OURS = ("from", "reply_to")

@@ -25,6 +25,7 @@ from cartctl.mail.message import (
     Answer,
     Misconfigured,
     OutgoingMessage,
+    Probed,
     Rejected,
     Throttled,
     Unavailable,
@@ -33,7 +34,6 @@ from cartctl.mail.message import (
     with_body,
 )
 from cartctl.mail.mime import as_mime, envelope_address
-from cartctl.mail.probe import Probed
 from cartctl.mail.replies import Refusal, Reply
 from cartctl.mail.sockets import CONNECT_SECONDS, Answers, tls_context, unreached
 
@@ -116,13 +116,14 @@ class Smtp:
         try:
             session = self._connect()
         except _RefusedError as refused:
-            return Probed(getattr(refused.answer, "reason", f"{self._host} is too busy to answer"))
+            fault = getattr(refused.answer, "reason", f"{self._host} is too busy to answer")
+            return Probed(fault, is_down=isinstance(refused.answer, Unavailable))
         except Exception as error:  # noqa: BLE001 - whatever it was: there is no connection
-            return Probed(_unreached(error))
+            return Probed(_unreached(error), is_down=True)
         try:
             reply = Reply.of(*session.noop())
         except OSError as error:  # smtplib's errors are of that kind
-            return Probed(_unreached(error))
+            return Probed(_unreached(error), is_down=True)
         finally:
             _leave(deque([session]))
         return Probed("" if reply.is_good else f"{self._host} answers {reply}")

@@ -127,7 +127,7 @@ def test_a_failing_provider(shop: Shop) -> None:
     database = opened(shop)
     assert look(shop)["provider"][0] == "ok"
     with database.write() as connection:
-        breakers.keep(connection, "outbox", is_open=True, now=now())
+        breakers.keep(connection, "outbox", failures=1, at=now())
     database.close()
     assert look(shop)["provider"][0] == "warn"
 

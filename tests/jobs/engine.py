@@ -18,7 +18,7 @@ from cartctl.jobs.importing import Options, import_file
 from cartctl.jobs.run_due import RunResult
 from cartctl.jobs.sending import Equipment, SendJob
 from cartctl.mail.links import Links
-from cartctl.mail.message import Accepted, Answer, OutgoingMessage
+from cartctl.mail.message import Accepted, Answer, OutgoingMessage, Probed
 from cartctl.mail.render import Renderer
 from cartctl.store.database import Database, EngineDatabase
 from cartctl.store.tables import enrollments, message_transitions, messages
@@ -47,6 +47,8 @@ class Provider:
         self.name = name
         self.given: list[OutgoingMessage] = []
         self.answer = answer or (lambda mail: Accepted(f"receipt-{mail.id}"))
+        self.probed = Probed()
+        """What it says when it is only asked: even when it fails with mails, it says that it is well."""
 
     def written(self, message: OutgoingMessage) -> OutgoingMessage:
         return message
@@ -54,6 +56,9 @@ class Provider:
     def send(self, message: OutgoingMessage) -> Answer:
         self.given.append(message)
         return self.answer(message)
+
+    def probe(self) -> Probed:
+        return self.probed
 
 
 class Killed(BaseException):

@@ -32,11 +32,15 @@ def server(authority: Authority) -> Iterator[HTTPServer]:
 
 
 class OverTheWire(Provider):
-    """Resend's own transport. `lost` answers never arrive; a request in which `dies` is set never comes back."""
+    """Resend's own transport. `lost` answers never arrive; a request in which `dies` is set never comes back.
+
+    A key in `other_content` is known to Resend by another mail.
+    """
 
     def __init__(self, server: HTTPServer, authority: Authority) -> None:
         super().__init__(self._over_the_wire, name="resend")
         self.server, self.dies, self.lost = server, False, 0
+        self.other_content: set[str] = set()
         self.transport = Resend(
             "re_invented",
             host=server.url_for("/"),
@@ -55,6 +59,8 @@ class OverTheWire(Provider):
         return answer
 
     def _take(self, request: Request) -> Response:
+        if request.headers["Idempotency-Key"] in self.other_content:
+            return Response(json.dumps({"name": "invalid_idempotent_request"}), status=409)
         self.lost -= 1
         return Response(json.dumps({"id": "r-1"}) if self.lost < 0 else "", status=200 if self.lost < 0 else 503)
 
@@ -149,6 +155,24 @@ def test_it_is_asked_five_times_at_most(engine: Engine, resend: OverTheWire) -> 
     assert len(resend.requests) == 5
     assert len(set(resend.requests)) == 1
     assert engine.states[0] == ("reminder", "unknown", "answer 503")
+
+
+def test_what_resend_knows_by_another_mail_is_unknown_at_once_and_delays_nobody(
+    engine: Engine, resend: OverTheWire
+) -> None:
+    """Five are in doubt, then a template is edited; twenty more are due."""
+    engine.carts(*(cart(f"d-{number}", email=f"d{number}@example.com") for number in range(24)))
+    resend.lost = 5
+    run(engine, "30m")
+    assert len(resend.requests) == 5
+    resend.other_content = {key for key, _ in resend.requests}
+    result = engine.run("50m", clock=lambda: at("50m") + ODD)
+    assert result.sent.sent == 20
+    assert result.sent.unknown == 5
+    reason = "handed over before: 409 invalid_idempotent_request"
+    assert engine.states.count(("reminder", "unknown", reason)) == 5
+    assert not any("in a row" in problem for problem in result.sent.problems)
+    assert len(resend.requests) == 5 + 25
 
 
 def test_another_transport_is_not_asked(engine: Engine, resend: OverTheWire) -> None:

@@ -1,4 +1,4 @@
-"""Rates, outages and fairness: what one provider's or one shopper's trouble does to everybody else."""
+"""Rates and fairness: what one provider's or one shopper's trouble does to everybody else."""
 
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from sqlalchemy import func, insert, select
 
-from cartctl.mail.message import Accepted, Answer, Misconfigured, OutgoingMessage, Throttled, Unavailable, Unknown
+from cartctl.mail.message import Accepted, Answer, Misconfigured, OutgoingMessage, Throttled, Unavailable
 from cartctl.store.database import EngineDatabase
 from cartctl.store.tables import carts, contacts, enrollments, messages
-from tests.jobs.engine import Engine, Killed
+from tests.jobs.engine import Engine
 from tests.shop import at, cart, order
 
 
@@ -23,98 +23,8 @@ def shoppers(engine: Engine, count: int) -> None:
     engine.carts(*(cart(f"c-{n}", email=f"shopper{n}@example.com") for n in range(count)))
 
 
-def failing(_mail: OutgoingMessage) -> Answer:
-    return Unknown("answer 503")
-
-
 def taking(mail: OutgoingMessage) -> Answer:
     return Accepted(f"receipt-{mail.id}")
-
-
-@pytest.mark.parametrize(
-    "answer", [Unknown("answer 503"), Unavailable("no connection"), Throttled(wait=timedelta(minutes=1))]
-)
-def test_an_outage_stops_the_run_and_then_each_run_tries_one_message(engine: Engine, answer: Answer) -> None:
-    shoppers(engine, 60)
-    engine.provider.answer = lambda _mail: answer
-    result = engine.run("30m", concurrency=32)
-    assert len(engine.provider.given) == 5
-    assert "failed 5 times in a row" in list(result.sent.problems)[-1]
-    for tick in ("35m", "40m"):
-        result = engine.run(tick, concurrency=32)
-        assert "still fails" in list(result.sent.problems)[-1]
-    assert len(engine.provider.given) == 7
-    assert {state for _, state, _ in engine.states} <= {"scheduled", "unknown"}
-    engine.provider.answer = taking
-    result = engine.run("45m", concurrency=32)
-    assert not result.has_problems
-    assert result.sent.sent >= 53
-    assert not engine.run("50m", concurrency=32).sent.problems
-
-
-def test_an_outage_in_the_middle_costs_no_more_than_what_is_under_way(engine: Engine) -> None:
-    shoppers(engine, 60)
-    engine.provider.answer = lambda mail: taking(mail) if len(engine.provider.given) < 20 else failing(mail)
-    result = engine.run("30m", concurrency=8)
-    assert result.sent.sent == 19
-    assert 5 <= result.sent.unknown <= 8 + 4
-
-
-def after_an_outage(engine: Engine) -> None:
-    """The breaker is open; others are due at 65 minutes, and at 70."""
-    shoppers(engine, 5)
-    engine.provider.answer = failing
-    engine.run("30m")
-    assert len(engine.provider.given) == 5
-    for seen in (35, 40):
-        later = (cart(f"{seen}-{n}", seen=f"{seen}m", email=f"late{seen}-{n}@example.com") for n in range(6))
-        engine.carts(*later, when=f"{seen}m")
-
-
-def is_still_probed(engine: Engine, when: str) -> None:
-    """The provider is still dead: one message at most finds that out."""
-    before = len(engine.provider.given)
-    engine.provider.answer = failing
-    result = engine.run(when)
-    assert len(engine.provider.given) == before + 1
-    assert "still fails" in list(result.sent.problems)[-1]
-
-
-def test_a_probe_that_was_turned_away_at_the_gate_proves_nothing(engine: Engine) -> None:
-    after_an_outage(engine)
-    bought = [order(f"o-{n}", placed="64m", cart_id=f"35-{n}") for n in range(6)]
-    engine.while_rendering = lambda: engine.orders(*bought, when="65m")
-    engine.run("65m")
-    assert len(engine.provider.given) == 5
-    engine.while_rendering = lambda: None
-    is_still_probed(engine, "70m")
-
-
-def test_a_probe_that_meets_a_refused_key_proves_nothing(engine: Engine) -> None:
-    after_an_outage(engine)
-    engine.provider.answer = lambda _mail: Misconfigured("401")
-    engine.run("65m")
-    assert len(engine.provider.given) == 6
-    is_still_probed(engine, "70m")
-
-
-def test_a_probe_that_is_never_answered_proves_nothing(engine: Engine) -> None:
-    def die(_mail: OutgoingMessage) -> Answer:
-        raise Killed
-
-    after_an_outage(engine)
-    engine.provider.answer = die
-    with pytest.raises(Killed):
-        engine.run("65m")
-    assert len(engine.provider.given) == 6
-    is_still_probed(engine, "71m")
-
-
-def test_single_failures_open_nothing(engine: Engine) -> None:
-    shoppers(engine, 30)
-    engine.provider.answer = lambda mail: failing(mail) if mail.id % 3 == 0 else taking(mail)
-    result = engine.run("30m", concurrency=1)
-    assert (result.sent.sent, result.sent.unknown) == (20, 10)
 
 
 def test_one_domain_that_puts_its_mail_off_delays_nobody_else(engine: Engine) -> None:
