@@ -43,7 +43,7 @@ transport = "outbox"
 [sending]
 # concurrency = 16                           # connections to the provider
 # timeout = "20s"                            # less than half of lease
-# rate_per_second = 50                       # off unless set: what the provider allows
+# rate_per_second = 50                       # off unless set: what the provider allows, of each; Resend: 2
 # lease = "5m"                               # how long a run may hold a message before another takes it back
 # min_gap = "12h"                            # between two mails to one person; a step may set its own
 # grace = "24h"                              # a mail later than this is skipped, not sent

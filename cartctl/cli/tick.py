@@ -123,6 +123,8 @@ def _tell(state: State, result: RunResult, lines: Lines, *, dry_run: bool, as_js
         complain(line)
     for problem in (*result.sent.problems, *result.past_grace):
         complain(problem)
+    for remark in result.sent.remarks:
+        LOG.tell("remark", text=remark)
     if not dry_run:
         LOG.tell("run-finished", problems=result.sent.problems.total, **result.as_json())
     if as_json and dry_run:
@@ -133,6 +135,8 @@ def _tell(state: State, result: RunResult, lines: Lines, *, dry_run: bool, as_js
         say = print if dry_run else state.say
         for line in lines:
             say(line)
+        for remark in result.sent.remarks:
+            say(remark)
         say(_summary(result, dry_run=dry_run))
     if lines.lost:
         complain(f"what became of each message cannot be printed: is the temporary folder full? ({lines.lost})")

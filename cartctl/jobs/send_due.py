@@ -10,8 +10,9 @@
     6. Settle:  the answer, by compare-and-set on the lease; and the next step.
 
 Settle, gate and claim are one transaction, a turn (`jobs.turn`): it settles what was answered since the last one, lets
-as many leave as there is room for, and claims what is to be rendered meanwhile. At most `concurrency` messages are
-`sending` at any moment. Every step into a final state schedules the enrollment's next step in the same transaction.
+as many leave as there is room for, and claims what is to be rendered meanwhile. At most `concurrency` messages of each
+transport are `sending` at any moment. Every step into a final state schedules the enrollment's next step in the same
+transaction.
 
 Where sequences have transports of their own, each transport has such a loop to itself, with its own breaker and rate:
 one that is dead, slow or misconfigured keeps nobody waiting for another.
@@ -35,6 +36,7 @@ from cartctl.jobs.breaker import Breaker
 from cartctl.jobs.drafting import Drafter, Fault, cores, desk
 from cartctl.jobs.rules import Rules
 from cartctl.jobs.sending import Equipment, Flown, Overslept, Ready, SendJob, Sent
+from cartctl.jobs.throttle import Throttle
 from cartctl.jobs.turn import Turned, give_back_all, turn
 from cartctl.mail.message import Misconfigured, Unknown
 from cartctl.store import messages
@@ -140,6 +142,7 @@ class _Loop:
         self.next_at = started_at
         in_time = int(job.rate_per_second * CHUNK_SECONDS) if job.rate_per_second else job.concurrency
         self.widest = max(1, min(job.concurrency, in_time))
+        self.throttle = Throttle(equipment.transport.name, self.widest)
         drafter = Drafter(equipment.composer, job.rules, equipment.transport)
         self.desk = desk(drafter, beside=in_thread or self._is_much())
 
@@ -164,7 +167,8 @@ class _Loop:
                 telling.tell(self.job, self.result, turned)
                 self._launch(turned)
                 self._draft(turned)
-                if not (landed or turned.turned_away or self.flying or self.ready or self.desk.pending):
+                is_over = not (landed or turned.turned_away or self.flying or self.ready or self.desk.pending)
+                if is_over and not self._waited():
                     break
                 flown = self._land()
                 self.ready += self._rendered(wait=self._stopped or not (flown or self.ready))
@@ -178,14 +182,33 @@ class _Loop:
                 f"{self.misconfigured}. The run stops here; nothing was lost: what is due stays due"
             )
         self.breaker.note(self.job.database, self.result, now=self.job.clock())
+        self.throttle.note(self.result)
 
     @property
     def _stopped(self) -> bool:
-        return bool(self.misconfigured or self.breaker.stops)
+        return bool(self.misconfigured or self.breaker.stops or self.throttle.until)
+
+    @property
+    def _window(self) -> int:
+        return int(min(self.widest, self.breaker.window, self.throttle.window))
+
+    def _waited(self) -> bool:
+        """Wait for a provider that asked for it. Nothing is claimed or under way by now, so no lease runs meanwhile."""
+        if self.misconfigured or self.breaker.stops:
+            return False
+        now = self.job.clock()
+        if (seconds := self.throttle.wait(now=now)) is None or not self._more_is_due():
+            return False
+        self.job.pause(seconds)
+        return True
+
+    def _more_is_due(self) -> bool:
+        with self.job.database.read() as connection:
+            return messages.any_due(connection, due_by=self.started_at, carried=self.carried)
 
     def _turn(self, flown: Sequence[Flown]) -> Turned:
         """Take a turn. What was answered must not be lost because somebody else holds the database for a while."""
-        window = min(self.widest, self.breaker.window)
+        window = self._window
         room = 0 if self._stopped else self._paced(window - self.flying, settles=bool(flown))
         leaving, staying = self.ready[:room], self.ready[room:]
         pending = self.desk.pending
@@ -283,6 +306,7 @@ class _Loop:
         if isinstance(flight.answer, Overslept):
             return
         self.breaker.hear(flight.answer)
+        self.throttle.hear(flight.answer, under_way=self.flying + 1, now=self.job.clock())
         if isinstance(flight.answer, Misconfigured):
             self.misconfigured = flight.answer.reason
 

@@ -52,6 +52,8 @@ class Sent:
     """Which steps those were that are past their grace, as sequence/step."""
     cancelled: Counter[str] = field(default_factory=Counter)
     problems: Problems = field(default_factory=Problems)
+    remarks: list[str] = field(default_factory=list)
+    """What is worth a line, and no complaint."""
 
     def add(self, other: "Sent") -> None:
         """Take in what another loop of the same run has counted."""
@@ -68,6 +70,7 @@ class Sent:
         ):
             mine.update(theirs)
         self.problems.take_in(other.problems)
+        self.remarks += other.remarks
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,7 +103,7 @@ class SendJob:
     equip: Callable[[Database, str], Equipment]
     """Called with a transport's name ("": the configured one) when it has something to send: most ticks need none."""
     concurrency: int
-    """At most so many messages are with the provider, or await their settlement, at any moment."""
+    """At most so many messages are with each transport, or await their settlement, at any moment."""
     pause: Callable[[float], None]
     """Waits so many seconds."""
     intake: Intake | None = None

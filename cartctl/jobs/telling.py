@@ -6,6 +6,7 @@ from cartctl.domain.decide import PAST_GRACE, Cancel, Decision, Hold, Later, Ski
 from cartctl.domain.messages import MessageState
 from cartctl.jobs.sending import Flown, Note, Ready, SendJob, Sent
 from cartctl.jobs.turn import Turned
+from cartctl.mail.message import Throttled
 from cartctl.store.messages import Change
 
 S = MessageState
@@ -25,6 +26,8 @@ def tell(job: SendJob, result: Sent, turned: Turned) -> None:
         row = flight.ready.row
         left = flight.ready.content.row.abandoned_at
         why = f"due {_time(row.due_at)}{f', left {_time(left)}' if left else ''}"
+        if change.to_state == S.SCHEDULED:
+            why = change.reason
         job.on_note(_note(flight.ready, _OUTCOMES[change.to_state], why))
     for flight, state in turned.lost:
         id_ = flight.ready.row.id
@@ -82,7 +85,8 @@ def _count(result: Sent, flight: Flown, change: Change) -> None:
     else:
         result.retried += 1
         again = f"{what} is tried again: {change.reason}"
-        result.problems.add(mail.id, f"messages of {step} are tried again", again)
+        if not isinstance(flight.answer, Throttled):  # the run says it once, for all of them
+            result.problems.add(mail.id, f"messages of {step} are tried again", again)
 
 
 def _note(ready: Ready, outcome: str, why: str) -> Note:
