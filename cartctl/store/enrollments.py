@@ -30,6 +30,7 @@ _WITH_CART = (
     .outerjoin(carts, carts.c.id == enrollments.c.cart_id)
     .join(contacts, contacts.c.id == enrollments.c.contact_id)
     .where(among(enrollments.c.id))
+    .order_by(enrollments.c.id)  # in which next steps are numbered: not as PostgreSQL happens to plan it
 )
 
 

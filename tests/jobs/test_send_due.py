@@ -8,7 +8,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import make_url, select
 
 from cartctl.domain.sequences import Step
 from cartctl.jobs.rules import Rules
@@ -380,4 +380,18 @@ def test_an_answer_is_not_lost_because_the_database_is_held(tmp_path: Path) -> N
     engine.provider.answer = meanwhile
     engine.carts(cart())
     assert engine.run("30m").sent.sent == 1
+    database.close()
+
+
+@pytest.mark.parametrize("planner", ["", "-c enable_seqscan=off", "-c enable_hashjoin=off -c enable_mergejoin=off"])
+def test_messages_are_numbered_alike_however_postgresql_plans(postgres_url: str, tmp_path: Path, planner: str) -> None:
+    """A large shop's tables are not read as a small one's are."""
+    url = make_url(postgres_url).update_query_dict({"options": planner})
+    database = open_database(url.render_as_string(hide_password=False))
+    engine = Engine(database, tmp_path)
+    engine.carts(*(cart(f"c-{n}", email=f"shopper{n}@example.com", seen=f"{59 - n}s") for n in range(20)))
+    engine.run("31m", limit=0)
+    with database.read() as connection:
+        numbered = connection.execute(select(messages.c.enrollment_id).order_by(messages.c.id)).scalars().all()
+    assert numbered == sorted(numbered)
     database.close()
