@@ -8,4 +8,5 @@ def judged(reply: Reply | Unavailable | Unknown, fault: str) -> Probed:
     """Put an answer's date beside what is at fault with it."""
     if not isinstance(reply, Reply):
         return Probed(reply.reason, is_down=True)
-    return Probed(fault, date_of(reply), is_down=reply.status >= 500)
+    is_down = reply.status >= 500
+    return Probed(f"answer {reply.status}" if is_down else fault, date_of(reply), is_down=is_down)

@@ -15,7 +15,7 @@ from tests.faults.conftest import sqlite_rig as sqlite_rig  # noqa: PLC0414 - an
 from tests.faults.rig import CONCURRENCY, Rig
 from tests.mail.provider import Authority
 from tests.mail.sink import PASSWORD, USERNAME, smtp_server
-from tests.shop import Cli, Shop, cart, iso
+from tests.shop import Cli, Outcome, Shop, cart, iso
 
 COMMON = 'from = "Shop <shop@example.com>"\npostal_address = "1 Example Street"\n'
 PUBLIC = 'base_url = "https://mail.example.com"\n'
@@ -73,6 +73,69 @@ def test_mail_leaves_through_resend_under_a_key_of_this_database(
     numbers = [request.get_json()["tags"][0]["value"] for request, _ in resend.log]
     assert numbers == ["1", "1"]
     assert len(set(keys)) == 2
+
+
+@pytest.fixture
+def busy(shop: Shop, resend: HTTPServer, authority: Authority, monkeypatch: pytest.MonkeyPatch) -> HTTPServer:
+    """Eight carts are due over Resend, which each test lets answer as it likes."""
+    monkeypatch.setenv("RESEND_API_KEY", "re_invented")
+    host = resend.url_for("").rstrip("/")
+    shop.configure(f'transport = "resend"\n{COMMON}[resend]\nhost = "{host}"\nca_file = "ca.pem"\n')
+    shop.carts(*(cart(f"c-{n}", email=f"shopper{n}@example.com") for n in range(8)), when="5m")
+    resend.clear()
+    return resend
+
+
+def run_due(shop: Shop, *options: str, ok: bool = True) -> Outcome:
+    return shop.cli(*options, "run-due", "--at", "2026-03-02T10:30:00Z", ok=ok)
+
+
+@pytest.mark.parametrize("options", [(), ("-v",), ("--log-format", "json")])
+def test_what_a_provider_puts_off_is_told_to_those_alone_who_ask(
+    shop: Shop, busy: HTTPServer, options: tuple[str, ...]
+) -> None:
+    """Cron hears nothing of a rate limit while mails leave: each waits for its turn, and nobody need act."""
+    answers = [Response(json.dumps({"id": "r"})) for _ in range(3)]
+    later = Response(json.dumps({"name": "rate_limit_exceeded"}), status=429, headers={"Retry-After": "60"})
+    busy.expect_request("/emails").respond_with_handler(lambda _request: answers.pop() if answers else later)
+    outcome = run_due(shop, *options)
+    remark = "resend wants fewer at a time (throttled): it put off 2 mails and took 3; what is due stays due"
+    if "-v" in options:
+        assert (outcome.out.count(remark), outcome.out.count("retried (throttled)"), outcome.err) == (1, 2, "")
+    elif options:
+        (told,) = [line for line in map(json.loads, outcome.err.splitlines()) if line["event"] == "remark"]
+        assert told["text"].startswith(remark)
+    else:
+        assert (outcome.out, outcome.err) == ("", "")
+
+
+def test_a_provider_that_puts_everything_off_is_exit_1_in_one_line(shop: Shop, busy: HTTPServer) -> None:
+    busy.expect_request("/emails").respond_with_data(status=429, headers={"Retry-After": "60"})
+    outcome = run_due(shop, ok=False)
+    assert (outcome.exit_code, outcome.err.count("\n")) == (1, 1)
+    assert outcome.err.startswith("cartctl: resend wants fewer at a time (throttled): it put off 5 mails and took 0")
+
+
+def test_a_provider_that_refuses_every_mail_is_exit_1_and_the_rest_stays_due(shop: Shop, busy: HTTPServer) -> None:
+    busy.expect_request("/emails").respond_with_json({"name": "missing_required_field"}, status=422)
+    outcome = run_due(shop, ok=False)
+    assert outcome.exit_code == 1
+    assert "cartctl: resend refused 5 mails and took none (last: 422 missing_required_field): this run" in outcome.err
+    states = [one["state"] for one in shop.cli("messages", "list", "--json").json]
+    assert (states.count("failed"), states.count("scheduled")) == (5, 3 + 5), "the failed ones' next steps among them"
+
+
+def test_an_outage_is_exit_1_until_the_provider_is_well(shop: Shop, busy: HTTPServer) -> None:
+    busy.expect_request("/emails").respond_with_data(status=503)
+    busy.expect_request("/domains").respond_with_data(status=503)
+    assert "cartctl: resend failed 5 times in a row (last: answer 503): " in run_due(shop, ok=False).err
+    outcome = shop.cli("run-due", "--at", "2026-03-02T10:41:00Z", ok=False)
+    told = "cartctl: resend failed 5 times in a row and is not well yet (answer 503): "
+    assert (outcome.exit_code, outcome.err) == (1, f"{told}nothing is handed over; what is due stays due\n")
+    busy.clear()
+    busy.expect_request("/domains").respond_with_json({"data": []})
+    busy.expect_request("/emails").respond_with_json({"id": "r"})
+    assert shop.run_once("45m")["sent"] == 8
 
 
 def test_a_refused_log_in_is_exit_1_and_nothing_is_lost(
