@@ -97,6 +97,22 @@ def test_a_template_that_never_ends_holds_up_neither(db: EngineDatabase, tmp_pat
     assert ("result", "scheduled", "template") in engine.states
 
 
+@pytest.mark.parametrize("side_by_side", [True, False])
+def test_a_transport_that_is_given_too_much_at_once_keeps_nobody_waiting_for_the_other(
+    engine: Engine, side_by_side: bool
+) -> None:
+    resend = engine.providers["resend"]
+    resend.answer = lambda mail: Accepted("r") if mail.to == "p0@example.com" else Throttled(wait=timedelta(hours=1))
+    engine.carts(*(cart(f"c-{n}", email=f"c{n}@example.com") for n in range(8)))
+    sign_up(engine, *(f"p{n}@example.com" for n in range(8)))
+    result = engine.run("30m", side_by_side=side_by_side)
+    assert (len(given(engine)["sendgrid"]), result.sent.sent, result.has_problems) == (8, 9, False)
+    (remark,) = result.sent.remarks
+    assert remark.startswith("resend wants fewer at a time (throttled): it put off 3 mails and took 1; ")
+    resend.answer = lambda _mail: Accepted("r")
+    assert engine.run("35m", side_by_side=side_by_side).sent.sent == 4, "and the others when Resend said"
+
+
 def test_a_misconfigured_transport_stops_its_own_alone(engine: Engine) -> None:
     engine.providers["resend"].answer = answering(Misconfigured("resend does not take the key"))
     engine.carts(cart("c-1"))

@@ -140,7 +140,12 @@ def test_a_long_wait_is_left_to_the_runs_to_come(engine: Waiting) -> None:
 
 
 @pytest.mark.parametrize(
-    ("refusal", "pauses"), [(Throttled(wait=SECOND), [1, 1, 1, 1, 1]), (Throttled(), [2, 4, 8, 16])]
+    ("refusal", "pauses"),
+    [
+        (Throttled(wait=SECOND), [1, 1, 1, 1, 1]),
+        (Throttled(until=at("29m")), [1, 1, 1, 1, 1]),
+        (Throttled(), [2, 4, 8, 16]),
+    ],
 )
 def test_a_run_that_waits_in_vain_ends_and_says_so(engine: Waiting, refusal: Throttled, pauses: list[float]) -> None:
     shoppers(engine, 60)
