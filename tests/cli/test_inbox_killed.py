@@ -6,8 +6,6 @@ import os
 import random
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
@@ -16,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.cli.looking import rows
+from tests.process import Process
 from tests.shop import at, cart, order, write_csv
 
 DATABASE = Path("cartctl.db")
@@ -54,9 +53,8 @@ def dropped() -> dict[str, str]:
     return found
 
 
-def start() -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "cartctl", "import", "inbox", "inbox"]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def start() -> Process:
+    return Process("import", "inbox", "inbox", folder=Path.cwd())
 
 
 def kill_when(seen: Callable[[], bool]) -> str | None:

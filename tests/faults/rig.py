@@ -1,6 +1,5 @@
 """A shop whose run-due is a real process, so that it can really die. Its provider, on this machine, outlives it."""
 
-import os
 import signal
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from cartctl.domain.messages import OPEN, MessageState
 from cartctl.store.database import EngineDatabase, connect
 from cartctl.store.tables import enrollments, messages
 from tests.faults.provider import Provider
+from tests.process import Process
 from tests.shop import Cli, Shop, cart, iso
 
 DRAIN = ("48m", "54m", "24h36m", "24h54m", "26h", "48h54m", "50h")
@@ -41,13 +41,16 @@ class Rig(Shop):
         """Import so many carts of as many shoppers."""
         self.carts(*(cart(f"c-{n}", email=f"shopper{n}@example.com") for n in range(count)), when="5m")
 
-    def start(self, when: str, *options: str, failpoint: str = "", **more: Any) -> subprocess.Popen[str]:
-        """Start `cartctl run-due` as it would be started by cron."""
-        environment = os.environ | ({"CARTCTL_TEST_FAILPOINT": failpoint} if failpoint else {})
+    def start(self, when: str, *options: str, failpoint: str = "", session: bool = False) -> Process:
+        """Start `cartctl run-due` as a process of its own."""
+        words = ("run-due", "--at", iso(when), *options)
+        return Process(*words, folder=self.folder, failpoint=failpoint, session=session)
+
+    def start_as_cron_does(self, when: str, **more: Any) -> subprocess.Popen[str]:
+        """Start it with a Python of its own."""
         return subprocess.Popen(
-            [sys.executable, "-m", "cartctl", "run-due", "--at", iso(when), *options],
+            [sys.executable, "-m", "cartctl", "run-due", "--at", iso(when)],
             cwd=self.folder,
-            env=environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -111,7 +114,7 @@ def wait_until(holds: Callable[[], bool], *, seconds: float = 30) -> None:
         time.sleep(0.02)
 
 
-def is_stopped(process: subprocess.Popen[str]) -> bool:
+def is_stopped(process: Process) -> bool:
     """Say whether the process was stopped by SIGSTOP (Linux: the third field of its stat)."""
     text = Path(f"/proc/{process.pid}/stat").read_text(encoding="utf-8")
     return text.rpartition(")")[2].split()[0] == "T"

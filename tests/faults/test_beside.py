@@ -144,7 +144,7 @@ def test_no_room_on_the_disk(sqlite_rig: Rig) -> None:
     """The process may write no file beyond the size that the log has by now."""
     rig = sqlite_rig
     rig.fill(40)
-    process = rig.start("30m", preexec_fn=_few_bytes)
+    process = rig.start_as_cron_does("30m", preexec_fn=_few_bytes)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 2
     assert "Traceback" not in errors

@@ -3,7 +3,6 @@
 import os
 import shutil
 import signal
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,13 +12,14 @@ from cartctl.domain.messages import MessageState
 from cartctl.jobs.send_due import MANY
 from cartctl.resources import shipped_templates
 from tests.faults.rig import CONCURRENCY, Rig, wait_until
+from tests.process import Process
 from tests.shop import cart
 
 CARTS = MANY + 20
 LATER = 8
 
 
-def children(process: subprocess.Popen[str]) -> list[int]:
+def children(process: Process) -> list[int]:
     """Return the processes that it has started (Linux)."""
     listed = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text(encoding="utf-8")
     return [int(pid) for pid in listed.split()]
@@ -49,10 +49,10 @@ def full_sqlite(sqlite_rig: Rig) -> Rig:
 class Run:
     """A run in which something happens while the provider has its eighth mail."""
 
-    def __init__(self, rig: Rig, happens: Callable[[subprocess.Popen[str], int], None], *options: str) -> None:
+    def __init__(self, rig: Rig, happens: Callable[[Process, int], None], *options: str) -> None:
         self.child = 0
         self.rig = rig
-        self.process = rig.start("30m", *options, start_new_session=True)
+        self.process = rig.start("30m", *options, session=True)
         self._happens = happens
         rig.provider.before_answer = self._look
         _, self.errors = self.process.communicate(timeout=120)
@@ -68,7 +68,7 @@ def test_one_child_renders_and_keeps_nothing_open_but_its_pipe(full: Rig) -> Non
     """Not the lock, not the database, not cron's pipe: nobody has to wait for it to get one of them."""
     opened: list[str] = []
 
-    def look(_run: subprocess.Popen[str], child: int) -> None:
+    def look(_run: Process, child: int) -> None:
         opened.extend(sorted(str(one.readlink()).partition(":")[0] for one in Path(f"/proc/{child}/fd").iterdir()))
 
     run = Run(full, look)

@@ -36,7 +36,7 @@ def test_killed_at(rig: Rig, failpoint: str) -> None:
 def test_killed_while_the_provider_has_the_request(rig: Rig) -> None:
     """The mail is taken, and nobody is there any more to hear it."""
     rig.fill(CARTS)
-    process = rig.start("30m")
+    process = rig.start_as_cron_does("30m")
 
     def kill(count: int) -> None:
         if count == 3:

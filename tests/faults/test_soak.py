@@ -45,7 +45,7 @@ def _one_round(folder: Path, chance: random.Random) -> None:
             ]
             if chance.random() < 0.3:
                 time.sleep(chance.uniform(0.2, 2))
-                processes[0].kill()
+                processes[0].send_signal(signal.SIGKILL)
             for process in processes:
                 process.communicate(timeout=120)
                 doubt += CONCURRENCY if process.returncode == -signal.SIGKILL else 0

@@ -1,15 +1,13 @@
 """The shipped Christmas letters: three contacts of three segments, ten simulated days, and a run that is killed."""
 
-import os
 import re
 import signal
-import subprocess
-import sys
 from itertools import pairwise
 
 import pytest
 
 from tests.nurture import ANNA, BO, CLEO, people
+from tests.process import Process
 from tests.shop import Shop, cart, iso, live
 
 STEPS = {"result": "0", "focus": "48", "cash": "72", "owed": "96", "price": "144", "rest": "192", "closing": "240"}
@@ -64,10 +62,8 @@ FAILPOINTS = {"48h": "after-gate:1", "96h": "after-answer:2", "240h": "before-se
 def test_killed_and_run_again_it_is_the_same(letters: Shop) -> None:
     for tick in TICKS:
         if tick in FAILPOINTS:
-            command = [sys.executable, "-m", "cartctl", "run-due", "--at", iso(tick)]
-            environment = os.environ | {"CARTCTL_TEST_FAILPOINT": FAILPOINTS[tick]}
-            died = subprocess.run(command, cwd=letters.folder, env=environment, check=False, capture_output=True)
-            assert died.returncode == -signal.SIGKILL, died.stderr
+            died = Process("run-due", "--at", iso(tick), folder=letters.folder, failpoint=FAILPOINTS[tick])
+            assert died.wait() == -signal.SIGKILL, died.communicate()
             letters.run(f"{tick}10m")  # the lease of who died is over
         letters.run(f"{tick}15m")
     assert_ten_days_as_they_should_be(letters)

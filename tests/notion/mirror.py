@@ -1,9 +1,6 @@
 """A shop whose contacts are in a sequence of three mails, and the two databases that show them in Notion."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +10,7 @@ from cartctl.store import contacts as contacts_store
 from cartctl.store.database import EngineDatabase, connect
 from cartctl.store.tables import contacts, enrollments, message_transitions, messages, mirrored
 from tests.notion.standin import KEY, Standin
+from tests.process import Process
 from tests.shop import Cli, Outcome, at
 
 SEQUENCE = """\
@@ -143,16 +141,9 @@ class Mirror:
     def sync_once(self, *, ok: bool = True) -> Outcome:
         return self.cli("notion", "sync", "--json", ok=ok)
 
-    def start(self, failpoint: str = "") -> "subprocess.Popen[str]":
-        """Start `cartctl notion sync` as cron would."""
-        return subprocess.Popen(
-            [sys.executable, "-m", "cartctl", "notion", "sync"],
-            cwd=self.folder,
-            env=os.environ | ({"CARTCTL_TEST_FAILPOINT": failpoint} if failpoint else {}),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
+    def start(self, failpoint: str = "") -> Process:
+        """Start `cartctl notion sync` as a process of its own."""
+        return Process("notion", "sync", folder=self.folder, failpoint=failpoint)
 
     def lose_page_ids(self) -> None:
         """Let the database be one that was restored from before the mirror."""

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +9,7 @@ import pytest
 
 from tests.notion.mirror import Mirror
 from tests.notion.standin import Page, RefusedError
+from tests.process import Process
 
 TEMPLATES = {"Name": "title", "Subject": "rich_text"}
 LONG = "\n\n".join(["A long paragraph about carols. 🎄 " * 150, *(f"Paragraph {n}." for n in range(150))])
@@ -98,11 +97,9 @@ def test_what_does_not_come_back_as_it_was_written_is_said(mirror: Mirror, copy:
 
 def test_killed_in_the_middle_of_a_page_the_next_run_makes_it_good(mirror: Mirror, copy: str) -> None:
     for point in ("POST /v1/pages", "PATCH /v1/blocks"):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cartctl", "templates", "push", "course"], cwd=mirror.folder, env=os.environ
-        )
+        process = Process("templates", "push", "course", folder=mirror.folder)
 
-        def kill(request: str, process: "subprocess.Popen[bytes]" = process, point: str = point) -> None:
+        def kill(request: str, process: Process = process, point: str = point) -> None:
             if request.startswith(point) and process.poll() is None:
                 os.kill(process.pid, signal.SIGKILL)
                 process.wait()

@@ -1,14 +1,12 @@
 """Days in the life of a shop with a mirror: Notion shows exactly what was sent, to whom and when."""
 
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 from tests.notion.mirror import MESSAGES
 from tests.notion.standin import KEY, Standin
 from tests.nurture import ANNA, BO, CLEO, people, person, set_up
+from tests.process import Process
 from tests.shop import Shop, iso
 
 DAYS = ("0m", "24h", "48h", "72h", "96h", "168h")
@@ -65,14 +63,8 @@ def test_killed_on_the_way_it_ends_the_same(any_shop: Shop, standin: Standin, tm
     shop.cli("enroll", "check-up", people(shop, person(), person(BO, first_name="Bo", red="0")), "--at", iso("0m"))
     for day, nth in zip(DAYS, (1, 2, 1, 2, 1, 1), strict=True):
         shop.run(day)
-        process = subprocess.run(
-            [sys.executable, "-m", "cartctl", "notion", "sync"],
-            cwd=tmp_path,
-            env=os.environ | {"CARTCTL_TEST_FAILPOINT": f"after-page:{nth}"},
-            capture_output=True,
-            check=False,
-        )
-        assert process.returncode in (0, -signal.SIGKILL)
-        assert day != "0m" or process.returncode
+        exit_code = Process("notion", "sync", folder=tmp_path, failpoint=f"after-page:{nth}").wait()
+        assert exit_code in (0, -signal.SIGKILL)
+        assert day != "0m" or exit_code
     shop.cli("notion", "sync")
     notion.assert_they_show_what_was_sent()
