@@ -3,8 +3,10 @@
 import gc
 import os
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import CodeType
 from typing import Any
@@ -47,6 +49,15 @@ _COMPILED = _Compiled(2000)
 @event.listens_for(Engine, "engine_connect")
 def _compile_once(connection: Connection) -> None:
     connection.execution_options(compiled_cache=_COMPILED)
+
+
+@event.listens_for(Engine, "engine_connect")
+def _leave_writing_to_the_system(connection: Connection) -> None:
+    """Tests kill processes, never the machine: what the operating system was given is not lost."""
+    found = connection.connection.driver_connection
+    if isinstance(found, sqlite3.Connection):
+        with suppress(sqlite3.Error):
+            found.execute("PRAGMA synchronous = OFF")
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -100,6 +111,7 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
             "RESEND_API_KEY",
             "SMTP_PASSWORD",
             "NOTION_API_KEY",
+            "PYTHONDONTWRITEBYTECODE",  # every process that a test starts would compile all of cartctl again
         ):
             monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
