@@ -95,9 +95,9 @@ def test_what_a_provider_puts_off_is_told_to_those_alone_who_ask(
     shop: Shop, busy: HTTPServer, options: tuple[str, ...]
 ) -> None:
     """Cron hears nothing of a rate limit while mails leave: each waits for its turn, and nobody need act."""
-    answers = [Response(json.dumps({"id": "r"})) for _ in range(3)]
+    first = iter([Response(json.dumps({"id": "r"})) for _ in range(3)])
     later = Response(json.dumps({"name": "rate_limit_exceeded"}), status=429, headers={"Retry-After": "60"})
-    busy.expect_request("/emails").respond_with_handler(lambda _request: answers.pop() if answers else later)
+    busy.expect_request("/emails").respond_with_handler(lambda _request: next(first, later))
     outcome = run_due(shop, *options)
     remark = "resend wants fewer at a time (throttled): it put off 2 mails and took 3; what is due stays due"
     if "-v" in options:
