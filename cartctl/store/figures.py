@@ -63,6 +63,22 @@ def sent_since(connection: Connection, since: datetime, *, store: str | None = N
     return connection.execute(statement).scalar_one()
 
 
+def first_written_to(connection: Connection) -> datetime | None:
+    """Return when the cart was abandoned of which the first mail was delivered, where there is a holdout. None: no
+    mail ever was: all went to the outbox.
+    """
+    return connection.execute(
+        select(carts.c.first_abandoned_at)
+        .select_from(messages)
+        .join(enrollments, enrollments.c.id == messages.c.enrollment_id)
+        .join(carts, carts.c.id == enrollments.c.cart_id)
+        .where(messages.c.sent_at.is_not(None), messages.c.delivers, enrollments.c.arm != "", ~enrollments.c.is_test)
+        .where(carts.c.first_abandoned_at.is_not(None))
+        .order_by(messages.c.sent_at, messages.c.id)
+        .limit(1)
+    ).scalar_one_or_none()
+
+
 def due(connection: Connection, *, now: datetime) -> tuple[int, int, datetime | None]:
     """Return how many messages are due and have not left, how many of them a brake holds, and when the oldest was due.
 

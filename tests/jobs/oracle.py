@@ -183,6 +183,15 @@ class Oracle:
     def arms(self) -> dict[tuple[str, str], tuple[int, int, int]]:
         """Return (contacts, converted, immature) by sequence and arm."""
         first: dict[tuple[str, int], tuple[Row, str]] = {}
+        delivered = [
+            (message["sent_at"], message["id"], self.carts[owner["cart_id"]]["first_abandoned_at"])
+            for message in self.history.messages
+            if (owner := self.enrollments[message["enrollment_id"]])["arm"] and not owner["is_test"]
+            if message["sent_at"] and message["delivers"] and self.carts[owner["cart_id"]]["first_abandoned_at"]
+        ]
+        if not (delivered or self.asked.include_outbox):
+            return {}
+        begun = None if self.asked.include_outbox else min(delivered)[2]
         by_time = sorted(
             (row for row in self.history.enrollments if self.carts[row["cart_id"]]["first_abandoned_at"]),
             key=lambda row: (self.carts[row["cart_id"]]["first_abandoned_at"], row["cart_id"]),
@@ -190,6 +199,7 @@ class Oracle:
         for row in by_time:
             cart = self.carts[row["cart_id"]]
             is_in = self.is_in(cart["first_abandoned_at"], cart["store"]) and cart["status"] != "converted"
+            is_in &= begun is None or cart["first_abandoned_at"] >= begun
             if row["arm"] and not row["is_test"] and is_in:
                 first.setdefault((row["sequence"], row["contact_id"]), (cart, row["arm"]))
         found: dict[tuple[str, str], tuple[int, int, int]] = {}

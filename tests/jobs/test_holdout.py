@@ -12,7 +12,7 @@ from cartctl.jobs.holdout import lot
 from cartctl.resources import shipped_templates
 from cartctl.store.database import EngineDatabase
 from cartctl.store.tables import contacts, enrollments, messages
-from tests.shop import Shop, cart, iso, live, order
+from tests.shop import Shop, at, cart, iso, live, order
 
 PEOPLE = [f"shopper{number}@example.com" for number in range(40)]
 
@@ -149,6 +149,37 @@ def test_each_contact_counts_once_by_the_first_eligible_cart_of_the_period(shop:
     assert counted("--since", "2026-03-05") == (40, 40), "the second carts are the first of this period"
     assert counted("--until", "2026-03-05")[0] == 40
     assert counted()[0] == 40, "each once"
+
+
+DELIVERING = """transport = "smtp"
+from = "Example Shop <shop@example.com>"
+postal_address = "1 Example Street"
+[smtp]
+host = "localhost"
+"""
+
+
+def test_who_was_written_to_in_a_rehearsal_says_nothing_of_the_mails(any_shop: Shop, database: EngineDatabase) -> None:
+    """Their mails reached nobody: counted, they would make those that did look idle."""
+
+    shop = any_shop
+
+    def counted(*options: str) -> tuple[int, int]:
+        (lift,) = shop.report("5h", *options)["attribution"]["incremental"]
+        return lift["treated"]["contacts"], lift["holdout"]["contacts"]
+
+    holding_out(shop, 50)
+    shop.carts(*carts_of(PEOPLE), when="5m")
+    rehearsed = shop.run("30m")
+    shop.carts(*carts_of([f"buyer{n}@example.com" for n in range(40)], seen="2h", name="d"), when="2h")
+    real = shop.run("3h")
+    holding_out(shop, 50, configuration=DELIVERING)
+    assert counted() == (0, 0), "nothing was ever delivered"
+    with database.write() as connection:  # --at and a transport that delivers do not go together
+        connection.execute(update(messages).where(messages.c.sent_at > at("2h")).values(delivers=True))
+    assert counted() == (real["enrolled"], real["held_out"])
+    both = (real["enrolled"] + rehearsed["enrolled"], real["held_out"] + rehearsed["held_out"])
+    assert counted("--include-outbox") == both
 
 
 def test_a_shopper_who_was_written_to_before_there_was_a_holdout_goes_on(

@@ -133,15 +133,18 @@ def read(connection: Connection, name: str, asked: Asked, rules: Rules) -> pd.Da
     return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()
 
 
-def read_over_all(connection: Connection, name: str, asked: Asked, rules: Rules) -> pd.DataFrame:
+def read_over_all(
+    connection: Connection, name: str, asked: Asked, rules: Rules, *, not_before: datetime | None = None
+) -> pd.DataFrame:
     """Run a query that counts people, who may shop in several stores: over all stores at once.
 
-    Where the same day begins at different moments in two stores, the period is that of both together.
+    Where the same day begins at different moments in two stores, the period is that of both together. `not_before`: it
+    begins no earlier, whatever is asked.
     """
     query = text(resources.report_query(name))
     bounds = periods(connection, asked, rules).values()
     values = _windows(asked) | {
-        "since": min((since for since, _ in bounds), default=0),
+        "since": max(min((since for since, _ in bounds), default=0), to_micros(not_before) if not_before else _FIRST),
         "until": max((until for _, until in bounds), default=0),
     }
     wanted = set(query.compile().params)

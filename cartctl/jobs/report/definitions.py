@@ -23,7 +23,7 @@ DEFINITIONS: Mapping[str, str] = {
     "and to the last message about that cart before it",
     "because of the mails": "what came back beyond the holdout, who are drawn by lot and never written to: the "
     "difference of the two rates, of 100 carts, with its 95 % interval (Newcombe); each contact counts once, by the "
-    "first eligible cart",
+    "first eligible cart, and none by carts from before the one whose mail was the first that was delivered at all",
     "sent": "messages that the transport accepted for these carts; those to contacts without a cart stand in the "
     "report of deliverability alone, by the time of sending",
     "late orders": "messages to shoppers who had by then bought, because the order was imported later",

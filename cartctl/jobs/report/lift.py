@@ -9,6 +9,7 @@ from cartctl.domain.sequences import HOLDOUT, TREATED
 from cartctl.jobs.report.asking import Asked, read_over_all, rows
 from cartctl.jobs.report.results import Arm, Lift
 from cartctl.jobs.rules import Rules
+from cartctl.store import figures
 from cartctl.store.database import Database
 
 FEWEST, FEWEST_BUYERS = 30, 5
@@ -24,9 +25,12 @@ def run(database: Database, *, rules: Rules, asked: Asked) -> list[Lift]:
 def measure(connection: Connection, asked: Asked, rules: Rules) -> list[Lift]:
     """Measure it in the caller's transaction."""
     arms: dict[str, dict[str, Arm]] = {name: {} for name, sequence in rules.sequences.items() if sequence.holdout}
-    for row in rows(read_over_all(connection, "lift", asked, rules)):
-        arm = Arm(contacts=int(row.contacts), converted=int(row.converted), immature=int(row.immature))
-        arms.setdefault(row.sequence, {})[row.arm] = arm
+    # Until a mail reached anybody, those "written to" were not: they would make the mails look idle.
+    begun = None if asked.include_outbox else figures.first_written_to(connection)
+    if begun or asked.include_outbox:
+        for row in rows(read_over_all(connection, "lift", asked, rules, not_before=begun)):
+            arm = Arm(contacts=int(row.contacts), converted=int(row.converted), immature=int(row.immature))
+            arms.setdefault(row.sequence, {})[row.arm] = arm
     return [
         _lift(name, found.get(TREATED, Arm()), found.get(HOLDOUT, Arm()), rules) for name, found in sorted(arms.items())
     ]
