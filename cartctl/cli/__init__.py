@@ -3,6 +3,7 @@
 import errno
 import os
 import sys
+from pathlib import Path
 
 from cartctl.cli.logs import LOG
 from cartctl.errors import CartctlError, UsageError
@@ -10,6 +11,7 @@ from cartctl.errors import CartctlError, UsageError
 
 def main(arguments: list[str] | None = None) -> None:
     """Run a command and leave with its exit code. What cartctl can name ends in one line, never in a traceback."""
+    _open_what_was_closed()
     LOG.format = "text"  # until option or configuration say otherwise
     words = sys.argv[1:] if arguments is None else arguments
     try:
@@ -33,6 +35,16 @@ def main(arguments: list[str] | None = None) -> None:
         if not number:
             raise
         _refuse(f"word {number} of the command is not UTF-8: write it in a terminal that speaks UTF-8")
+
+
+def _open_what_was_closed() -> None:
+    """Give a process that was started without standard streams (`<&- >&-`) some that lead nowhere.
+
+    Else the first files it opens take their numbers, and what writes to them finds none.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - open as long as the process
 
 
 def _refuse(complaint: str) -> None:

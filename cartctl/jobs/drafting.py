@@ -6,6 +6,7 @@ however that ends.
 """
 
 import gc
+import mmap
 import os
 import signal
 import sys
@@ -14,9 +15,9 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection
-from typing import Any, NoReturn, Protocol
+from pathlib import Path
+from struct import Struct
+from typing import TYPE_CHECKING, Any, NoReturn, Protocol
 
 from sqlalchemy import Row
 
@@ -25,14 +26,23 @@ from cartctl.jobs.compose import Composer, Content
 from cartctl.jobs.rules import Rules
 from cartctl.mail.message import OutgoingMessage, Transport
 
+if TYPE_CHECKING:
+    from multiprocessing.connection import Connection
+
+PATIENCE_SECONDS = 30
+"""So long a child may be at one mail. Its own limit (`mail.bounds`) ends it long before, unless it cannot be heard."""
+_PLACE = Struct("I")
+_STANDARD = 3
+"""File descriptors below it are standard streams."""
 ENDED = "the process that renders has ended"
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """Why a message could not be rendered."""
+    """Why a message could not be rendered: in words, and as the reason of its transition."""
 
-    reason: str
+    what: str
+    reason: str = "template"
 
 
 Draft = OutgoingMessage | Fault | None
@@ -72,6 +82,8 @@ class Desk(Protocol):
 
     ahead: int
     """How many windows' worth should lie here or be ready, so that there is always something to let leave."""
+    apart: bool
+    """Whether what it does has a limit of time even if it is asked from a thread (`mail.bounds`)."""
 
     @property
     def pending(self) -> int:
@@ -91,6 +103,7 @@ class Here:
     """Renders in this process, at once."""
 
     ahead = 1
+    apart = False
 
     def __init__(self, drafter: Drafter) -> None:
         self._drafter = drafter
@@ -112,19 +125,40 @@ class Here:
 
 
 class Beside:
-    """Renders in a child process. One lot at a time is with it, so neither ever waits for the other to read."""
+    """Renders in a child process. One lot at a time is with it, so neither ever waits for the other to read.
+
+    Raises OSError where there can be no child.
+    """
 
     ahead = 2
+    apart = True
 
     def __init__(self, drafter: Drafter) -> None:
+        from multiprocessing import Pipe  # most runs need none
+
         self._here = Here(drafter)
         self._next: list[Waiting] = []
         self._away: list[Waiting] = []
+        self._at = mmap.mmap(-1, _PLACE.size)
+        """Shared with the child: which of the lot it is at."""
         self._pipe, theirs = Pipe()
-        self._child = os.fork()
-        if not self._child:
-            _be_the_child(theirs, drafter)
-        theirs.close()
+        try:
+            self._child = self._start(theirs, drafter)
+        except OSError:
+            self._pipe.close()
+            raise
+        finally:
+            theirs.close()
+
+    def _start(self, theirs: "Connection", drafter: Drafter) -> int:
+        # A Ctrl-C between the copy and its first step would end this run twice, the second time in the child.
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            if child := os.fork():
+                return child
+            _be_the_child(theirs, self._at, drafter)
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     @property
     def pending(self) -> int:
@@ -140,22 +174,20 @@ class Beside:
     def take(self, *, wait: bool) -> list[Drafted]:
         done = self._here.take(wait=False)
         if self._away and ((wait and not done) or self._pipe.poll()):
+            drafts = self._received()
+            if drafts is None:
+                return done + self._go_on_alone()
             away, self._away = self._away, []
-            try:
-                drafts: list[Draft] = self._pipe.recv()
-            except (EOFError, OSError):
-                # One of these may be what ended it. The others wait for no more than a later try.
-                drafts = [Fault(ENDED)] * len(away)
-                self._go_on_alone()
             done += ((row, about, draft) for (row, about, _), draft in zip(away, drafts, strict=True))
             self._send()
         return done
 
     def close(self) -> None:
-        """End the child."""
+        """End the child, wherever it is: it has nothing that anybody needs."""
         self._pipe.close()
         if self._child:
-            with suppress(ChildProcessError):
+            with suppress(OSError):
+                os.kill(self._child, signal.SIGKILL)
                 os.waitpid(self._child, 0)
             self._child = 0
 
@@ -163,13 +195,30 @@ class Beside:
         if self._away or not self._next:
             return
         self._away, self._next = self._next, []
-        with suppress(OSError):  # it has ended: `take` says so
+        self._at[:] = _PLACE.pack(0)
+        with suppress(OSError):  # it has ended: `take` sees it
             self._pipe.send([(row.id, row.step, about, now) for row, about, now in self._away])
 
-    def _go_on_alone(self) -> None:
+    def _received(self) -> "list[Draft] | None":
+        """Return what it has rendered. None: it has ended, or has been at the same mail for too long."""
+        place = None
+        try:
+            while not self._pipe.poll(PATIENCE_SECONDS):
+                if place == (place := self._at[:]):
+                    return None
+            drafts: list[Draft] = self._pipe.recv()
+        except (EOFError, OSError):
+            return None
+        return drafts
+
+    def _go_on_alone(self) -> list[Drafted]:
+        """Render here from now on, but for the mail that it was at: that one may be what ended it."""
         self.close()
-        self._here.put(self._next)
-        self._next = []
+        (at,) = _PLACE.unpack(self._at[:])
+        (row, about, _), *rest = self._away[at:] + self._away[:at]
+        self._here.put(rest + self._next)
+        self._away, self._next = [], []
+        return [(row, about, Fault(ENDED, "renderer-ended")), *self._here.take(wait=False)]
 
 
 def cores() -> int:
@@ -181,18 +230,24 @@ def desk(drafter: Drafter, *, beside: bool) -> Desk:
     """Make one, beside this process if that may be. A copy would wait for ever for locks that other threads hold;
     and where other systems say that a copy must not go on, it does not.
     """
-    may_be = sys.platform == "linux" and threading.active_count() == 1
-    return Beside(drafter) if beside and may_be else Here(drafter)
+    if beside and sys.platform == "linux" and threading.active_count() == 1:
+        with suppress(OSError):  # too many processes, or no memory for one more
+            return Beside(drafter)
+    return Here(drafter)
 
 
-def _be_the_child(pipe: Connection, drafter: Drafter) -> NoReturn:
+def _be_the_child(pipe: "Connection", at: mmap.mmap, drafter: Drafter) -> NoReturn:
     """Render until the pipe ends. Nothing that this process does at its end is done: it is its parent's to do."""
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the run ends the child
         gc.freeze()  # what was copied is not to be collected here
         _keep_open_only(pipe.fileno())
         while True:
-            pipe.send([drafter.written(*each) for each in pipe.recv()])
+            drafts: list[Draft] = []
+            for number, each in enumerate(pipe.recv()):
+                at[:] = _PLACE.pack(number)
+                drafts.append(drafter.written(*each))
+            pipe.send(drafts)
     finally:
         os._exit(0)
 
@@ -200,7 +255,15 @@ def _be_the_child(pipe: Connection, drafter: Drafter) -> NoReturn:
 def _keep_open_only(descriptor: int) -> None:
     """Let go of the lock, the database and the terminal: nobody must wait for this process to get them."""
     nowhere = os.open(os.devnull, os.O_RDWR)
-    for standard in range(3):
-        os.dup2(nowhere, standard)
-    os.closerange(3, descriptor)
-    os.closerange(descriptor + 1, os.sysconf("SC_OPEN_MAX"))
+    try:
+        opened = [int(each.name) for each in Path("/proc/self/fd").iterdir()]
+    except OSError:
+        opened = list(range(os.sysconf("SC_OPEN_MAX")))
+    for each in opened:
+        if each == descriptor:
+            continue
+        with suppress(OSError):
+            if each < _STANDARD:
+                os.dup2(nowhere, each)
+            else:
+                os.close(each)

@@ -37,14 +37,13 @@ from cartctl.jobs.drafting import Drafter, Fault, cores, desk
 from cartctl.jobs.rules import Rules
 from cartctl.jobs.sending import Equipment, Flown, Overslept, Ready, SendJob, Sent
 from cartctl.jobs.throttle import Throttle
-from cartctl.jobs.turn import Turned, give_back_all, turn
+from cartctl.jobs.turn import Turned, give_back_all, put_off, turn
 from cartctl.mail.message import Misconfigured, Unknown
 from cartctl.store import messages
 from cartctl.store.carried import Carried
 from cartctl.store.database import Database
 
 S = MessageState
-TEMPLATE_RETRY = timedelta(minutes=15)
 TURN_TRIES = 5
 """Each waits for the database's busy time-out; together they fill a lease."""
 RECOVERY_PAUSES = (0, 1, 2, 4, 8)
@@ -72,17 +71,28 @@ def run(job: SendJob, result: Sent) -> Sent:
             if loop := lane.loop(job, result, started_at):
                 loop.run()
         return result
+    apart = [Sent() for _ in lanes]
+    made = [lane.loop(job, own, started_at, in_thread=True) for lane, own in zip(lanes, apart, strict=True)]
+    try:
+        _run_all([loop for loop in made if loop])
+    finally:
+        for own in apart:
+            result.add(own)
+    return result
+
+
+def _run_all(loops: "Sequence[_Loop]") -> None:
+    """Run them side by side. Where a template that never ends could not be stopped, one after the other."""
+    if len(loops) < 2 or not all(loop.desk.apart for loop in loops):
+        for loop in loops:
+            loop.run()
+        return
     from concurrent.futures import ThreadPoolExecutor  # most runs need none
 
-    apart = [Sent() for _ in lanes]
-    loops = [lane.loop(job, own, started_at, in_thread=True) for lane, own in zip(lanes, apart, strict=True)]
-    with ThreadPoolExecutor(len(lanes)) as threads:
-        runs = [threads.submit(loop.run) for loop in loops if loop]
-    for own in apart:
-        result.add(own)
+    with ThreadPoolExecutor(len(loops)) as threads:
+        runs = [threads.submit(loop.run) for loop in loops]
     for each in runs:
         each.result()
-    return result
 
 
 @dataclass(frozen=True, slots=True)
@@ -292,9 +302,11 @@ class _Loop:
         flown: list[Flown] = []
         enough = max((self.flying + 2) // 3, min(self.flying, FEW))
         lull = LULL_SECONDS if self.flying <= FEW else BREATH_SECONDS
+        # What is nearly rendered does not wait for a provider that is in no hurry.
+        first = LULL_SECONDS if self.desk.pending and not self.ready else None
         while self.flying:
             with suppress(Empty):
-                future = self.landed.get(timeout=None if not flown else lull if len(flown) < enough else 0)
+                future = self.landed.get(timeout=first if not flown else lull if len(flown) < enough else 0)
                 self.flying -= 1
                 flown.append(future.result())
                 self._heed(flown[-1])
@@ -318,22 +330,18 @@ class _Loop:
     def _rendered(self, *, wait: bool) -> list[Ready]:
         """Take what was rendered; a message whose template is at fault goes back into the queue."""
         ready: list[Ready] = []
-        faulty: list[Row[Any]] = []
+        faulty: list[tuple[Row[Any], str]] = []
         for row, content, draft in self.desk.take(wait=wait):
             if isinstance(draft, Fault):
-                faulty.append(row)
+                faulty.append((row, draft.reason))
                 self.result.failed += 1
                 name = f"{content.row.sequence}/{row.step}"
-                problem = f"message {row.id} ({name}) waits: {draft.reason}"
+                problem = f"message {row.id} ({name}) waits: {draft.what}"
                 self.result.problems.add(row.id, f"messages of {name} wait", problem)
             else:
                 ready.append(Ready(row, content, draft))
         if faulty:
-            now = self.job.clock()
-            with self.job.database.write() as connection:
-                held = [row.id for row in messages.still_held(connection, faulty, S.CLAIMED)]
-                again: dict[str, Any] = {"attempt_at": now + TEMPLATE_RETRY}
-                messages.move(connection, held, S.CLAIMED, S.SCHEDULED, at=now, reason="template", **again)
+            put_off(self.job, faulty)
         if ready:
             self.job.at("after-render")
         return ready

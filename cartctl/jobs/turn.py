@@ -34,6 +34,7 @@ from cartctl.store.messages import Change
 
 S = MessageState
 FREE: dict[str, Any] = {"lease_token": None, "lease_until": None}
+TEMPLATE_RETRY = timedelta(minutes=15)
 
 
 @dataclass(slots=True)
@@ -117,6 +118,20 @@ def give_back_all(
         messages.move_each(connection, S.SENDING, unsent, at=now)
         drop_if_stopped(connection, [row.enrollment_id for row in held], now=now)
     return turned
+
+
+def put_off(job: SendJob, faulty: Sequence[tuple[Row[Any], str]]) -> None:
+    """Put messages that could not be rendered into the queue again, each with its reason. None waits past its grace."""
+    reasons = {row.id: reason for row, reason in faulty}
+    with job.database.write() as connection:
+        held = messages.still_held(connection, [row for row, _ in faulty], S.CLAIMED)
+        now = job.clock()
+        changes = []
+        for row in held:
+            latest = max(now, row.due_at + job.rules.time_for(is_test=row.is_test).grace)
+            values = FREE | {"attempt_at": min(now + TEMPLATE_RETRY, latest)}
+            changes.append(Change(id=row.id, to_state=S.SCHEDULED, reason=reasons[row.id], values=values))
+        messages.move_each(connection, S.CLAIMED, changes, at=now)
 
 
 def _settle(

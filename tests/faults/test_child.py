@@ -3,6 +3,10 @@
 import os
 import shutil
 import signal
+import sqlite3
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +17,7 @@ from cartctl.jobs.send_due import MANY
 from cartctl.resources import shipped_templates
 from tests.faults.rig import CONCURRENCY, Rig, wait_until
 from tests.process import Process
-from tests.shop import cart
+from tests.shop import cart, iso
 
 CARTS = MANY + 20
 LATER = 8
@@ -34,6 +38,16 @@ def has_ended(pid: int) -> bool:
     return text.rpartition(")")[2].split()[0] in "ZX"
 
 
+def adapt(rig: Rig, more: str) -> None:
+    """Give the rig templates of its own, the reminder with something more in its text."""
+    own = rig.folder / "templates" / "cart-recovery"
+    shutil.copytree(shipped_templates() / "cart-recovery", own)
+    text = own / "reminder.txt"
+    text.write_text(text.read_text(encoding="utf-8") + more, encoding="utf-8")
+    settings = rig.folder / "cartctl.toml"
+    settings.write_text('templates = "templates"\n' + settings.read_text(encoding="utf-8"), encoding="utf-8")
+
+
 @pytest.fixture
 def full(rig: Rig) -> Rig:
     rig.fill(CARTS)
@@ -49,10 +63,9 @@ def full_sqlite(sqlite_rig: Rig) -> Rig:
 class Run:
     """A run in which something happens while the provider has its eighth mail."""
 
-    def __init__(self, rig: Rig, happens: Callable[[Process, int], None], *options: str) -> None:
+    def __init__(self, rig: Rig, happens: Callable[[Process, int], None], when: str = "30m") -> None:
         self.child = 0
-        self.rig = rig
-        self.process = rig.start("30m", *options, session=True)
+        self.process = rig.start(when, session=True)
         self._happens = happens
         rig.provider.before_answer = self._look
         _, self.errors = self.process.communicate(timeout=120)
@@ -94,9 +107,8 @@ def test_when_the_child_dies_the_run_goes_on_without_it(full: Rig) -> None:
     run = Run(full, lambda _run, child: os.kill(child, signal.SIGKILL))
     assert run.process.returncode == 1
     assert "(cart-recovery/reminder) waits: the process that renders has ended" in run.errors
-    waiting = run.errors.count("has ended")
-    assert 0 < waiting <= CONCURRENCY
-    assert full.states == {MessageState.ACCEPTED: CARTS - waiting, MessageState.SCHEDULED: CARTS}
+    assert run.errors.count("\n") == 1, "but the mail that it was at, the run rendered all by itself"
+    assert full.states == {MessageState.ACCEPTED: CARTS - 1, MessageState.SCHEDULED: CARTS}
     full.cli("run-due", "--at", "2026-03-02T10:50:00Z")
     assert full.states == {MessageState.ACCEPTED: CARTS, MessageState.SCHEDULED: CARTS}
     full.provider.assert_nothing_twice()
@@ -126,6 +138,73 @@ def test_a_run_that_is_stopped_takes_its_child_along(full_sqlite: Rig, number: s
     full_sqlite.provider.assert_nothing_twice()
 
 
+def test_ctrl_c_does_not_wait_for_a_child_that_does_not_answer(full_sqlite: Rig) -> None:
+    def stop(process: Process, child: int) -> None:
+        os.kill(child, signal.SIGSTOP)
+        process.send_signal(signal.SIGINT)
+
+    run = Run(full_sqlite, stop)
+    assert run.process.returncode == 130
+    assert has_ended(run.child)
+
+
+@pytest.mark.soak
+def test_a_child_that_does_not_answer_is_given_up(full_sqlite: Rig) -> None:
+    run = Run(full_sqlite, lambda _run, child: os.kill(child, signal.SIGSTOP))
+    assert (run.process.returncode, run.errors.count("has ended")) == (1, 1)
+    assert full_sqlite.states == {MessageState.ACCEPTED: CARTS - 1, MessageState.SCHEDULED: CARTS}
+    assert has_ended(run.child)
+
+
+def test_a_mail_whose_child_died_waits_no_longer_than_its_grace(full_sqlite: Rig) -> None:
+    """It is due at 30 minutes after the last activity, and its day of grace ends at 24:30."""
+    full_sqlite.cli("run-due", "--limit", "1", "--at", iso("30m"))
+    run = Run(full_sqlite, lambda _run, child: os.kill(child, signal.SIGKILL), when="24h25m")
+    assert run.errors.count("has ended") == 1
+    waits = "SELECT attempt_at - due_at FROM messages WHERE reason = 'renderer-ended'"
+    with sqlite3.connect(full_sqlite.folder / "cartctl.db") as connection:
+        assert connection.execute(waits).fetchall() == [(24 * 60 * 60 * 1_000_000,)]
+
+
+def test_where_there_can_be_no_child_the_run_renders_by_itself(full_sqlite: Rig) -> None:
+    """Too many processes, or no memory for one more."""
+    script = (
+        "import os, sys\ndef fork(): raise BlockingIOError(11, 'Resource temporarily unavailable')\nos.fork = fork\n"
+        "from cartctl.cli import main\nmain(['run-due', '--at', sys.argv[1]])"
+    )
+    command = [sys.executable, "-c", script, iso("30m")]
+    done = subprocess.run(command, cwd=full_sqlite.folder, capture_output=True, text=True, check=False, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(full_sqlite.provider.taken) == CARTS
+
+
+def test_without_standard_streams_all_is_sent(full: Rig) -> None:
+    """Then its pipe is where they would be."""
+    command = f"{sys.executable} -m cartctl run-due --at {iso('30m')} <&- >&- 2>&-"
+    done = subprocess.run(["/bin/sh", "-c", command], cwd=full.folder, check=False, timeout=120)
+    assert done.returncode == 0
+    assert full.states == {MessageState.ACCEPTED: CARTS, MessageState.SCHEDULED: CARTS}
+
+
+def test_one_slow_answer_keeps_nothing_waiting_that_is_being_rendered(sqlite_rig: Rig) -> None:
+    """A lot takes longer to render than most answers take; then the slow one is all that is under way."""
+    rig = sqlite_rig
+    adapt(rig, "{% for n in range(60000) %}{% endfor %}")
+    rig.fill(CARTS)
+    meanwhile: list[int] = []
+
+    def look(count: int) -> None:
+        if count == LATER:
+            before = len(rig.provider.taken)
+            time.sleep(3)
+            meanwhile.append(len(rig.provider.taken) - before)
+
+    rig.provider.before_answer = look
+    process = rig.start("30m")
+    process.communicate(timeout=120)
+    assert meanwhile[0] > 4 * CONCURRENCY
+
+
 def test_a_key_that_is_refused_meanwhile_consumes_nothing(full_sqlite: Rig) -> None:
     """What the child has rendered, and what it has yet to, goes back into the queue."""
     full_sqlite.provider.status = lambda _id: 202 if len(full_sqlite.provider.taken) < LATER else 401
@@ -139,12 +218,7 @@ def test_a_key_that_is_refused_meanwhile_consumes_nothing(full_sqlite: Rig) -> N
 def test_a_cart_that_its_template_cannot_bear_holds_up_no_other(sqlite_rig: Rig) -> None:
     """Named like one that fails in the run itself."""
     rig = sqlite_rig
-    own = rig.folder / "templates" / "cart-recovery"
-    shutil.copytree(shipped_templates() / "cart-recovery", own)
-    text = own / "reminder.txt"
-    text.write_text(text.read_text(encoding="utf-8") + "{{ 1 // (2 - items[0].quantity) }}", encoding="utf-8")
-    settings = rig.folder / "cartctl.toml"
-    settings.write_text('templates = "templates"\n' + settings.read_text(encoding="utf-8"), encoding="utf-8")
+    adapt(rig, "{{ 1 // (2 - items[0].quantity) }}")
     rig.fill(CARTS)
     rig.carts(cart("c-odd", email="odd@example.com", quantity="2"), when="5m")
     run = Run(rig, lambda _run, _child: None)

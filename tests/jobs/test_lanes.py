@@ -1,5 +1,6 @@
 """Two transports in one run: each carries its own sequences, and the trouble of one is not the other's."""
 
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -81,8 +82,14 @@ def test_a_dead_transport_keeps_nobody_waiting_for_the_other(engine: Engine, sid
     assert len({to for to, _ in given(engine)["resend"]}) == 8
 
 
-def test_a_template_that_never_ends_holds_up_neither(db: EngineDatabase, tmp_path: Path) -> None:
-    """In a thread nothing could stop it: each of two transports has a child that renders."""
+@pytest.mark.parametrize("alone", [True, False])
+def test_a_template_that_never_ends_holds_up_neither(db: EngineDatabase, tmp_path: Path, *, alone: bool) -> None:
+    """In a thread nothing could stop it: each of two transports has a child that renders. Where there can be none,
+    because of other threads, they carry one after the other.
+    """
+    over = threading.Event()
+    if not alone:
+        threading.Thread(target=over.wait, daemon=True).start()
     engine = engine_of(db, tmp_path, SEQUENCE)
     engine.rules = replace(engine.rules, transport="sendgrid")
     engine.providers = {"resend": Provider(name="resend")}
@@ -95,6 +102,7 @@ def test_a_template_that_never_ends_holds_up_neither(db: EngineDatabase, tmp_pat
     (problem,) = result.sent.problems
     assert "takes longer than 1 s" in problem
     assert ("result", "scheduled", "template") in engine.states
+    over.set()
 
 
 @pytest.mark.parametrize("side_by_side", [True, False])
