@@ -2,7 +2,8 @@
 
 SQLite: WAL, full sync (a commit survives a power cut), writers queue up (`BEGIN IMMEDIATE`) instead of failing.
 PostgreSQL: `write(carts="change" | "rely")` adds a lock that keeps imports and detection from changing carts while
-others decide upon them; two imports at once would otherwise not see each other's carts and orders.
+others decide upon them; two imports at once would otherwise not see each other's carts and orders. Who has waited for
+it must see what was committed meanwhile: READ COMMITTED, whatever the server does by default.
 """
 
 import logging
@@ -24,6 +25,11 @@ from cartctl.store import keys, schema
 BUSY_SECONDS = 60
 """Longer than any import of an ordinary size holds the database."""
 _CARTS_LOCK = 0x63617274  # "cart": one number for all cartctl processes on a PostgreSQL database
+
+_ON_DISK = """
+SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
+"""
+"""That a message is being sent is on disk before its first byte leaves. What else is waited for, the operator says."""
 
 _SECRETIVE: dict[str, Any] = {"hide_parameters": True, "logging_name": "cartctl"}
 logging.getLogger("sqlalchemy.engine.Engine.cartctl").addFilter(lambda record: record.levelno > logging.DEBUG)
@@ -188,13 +194,14 @@ def _unreadable_url() -> ConfigurationError:
 
 
 def _postgresql(url: URL, busy_seconds: float | None) -> Engine:
-    engine = create_engine(url, pool_pre_ping=True, **_SECRETIVE)
-    if busy_seconds is not None:
+    engine = create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED", **_SECRETIVE)
 
-        @event.listens_for(engine, "connect")
-        def configure(connection: Any, _record: object) -> None:
+    @event.listens_for(engine, "connect")
+    def configure(connection: Any, _record: object) -> None:
+        connection.execute(_ON_DISK)
+        if busy_seconds is not None:
             connection.execute(f"SET lock_timeout = {int(busy_seconds * 1000)}")
-            connection.commit()
+        connection.commit()
 
     return engine
 
