@@ -198,6 +198,19 @@ def database_url(request: pytest.FixtureRequest) -> str:
     return url
 
 
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of a database that nobody has set up yet."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'cartctl.db'}"
+        return
+    server = request.getfixturevalue("postgres")
+    name = f"cartctl_{os.getpid()}_empty"
+    admin(server, f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}")
+    yield on_server(server, name)
+    admin(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest.fixture
 def db(database_url: str) -> Iterator[EngineDatabase]:
     """An empty database with the schema, on SQLite and on PostgreSQL."""

@@ -12,6 +12,8 @@ from cartctl.errors import SchemaError
 HEAD = "0004"
 """The newest revision in sql/migrations/versions; a test holds the two together. Revisions are ordered as text."""
 
+_UPGRADE_LOCK = 0x73636865  # "sche": one number for all cartctl processes on a PostgreSQL database
+
 
 def revision(connection: Connection) -> str | None:
     """Return the database's revision; None for an empty database. Raises SchemaError for somebody else's database."""
@@ -52,7 +54,7 @@ def _fast_revision(connection: Connection) -> str | None:
 
 
 def upgrade(engine: Engine) -> None:
-    """Bring an empty or older database to HEAD, in one transaction."""
+    """Bring an empty or older database to HEAD, in one transaction; who comes second finds it done."""
     from alembic import command
     from alembic.config import Config
 
@@ -60,6 +62,8 @@ def upgrade(engine: Engine) -> None:
     config.set_main_option("script_location", str(resources.migrations()).replace("%", "%%"))
     writing = engine.connect().execution_options(cartctl_write=True)
     with writing as connection, _unreferenced(connection), connection.begin():
+        if connection.dialect.name == "postgresql":  # before anything is read; SQLite has one writer anyway
+            connection.execute(text(f"SELECT pg_advisory_xact_lock({_UPGRADE_LOCK})"))
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 

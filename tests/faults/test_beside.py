@@ -13,6 +13,7 @@ import pytest
 from cartctl.domain.messages import MessageState
 from tests.faults.provider import Provider
 from tests.faults.rig import CONCURRENCY, Rig, is_stopped, wait_until
+from tests.process import Process
 from tests.shop import Cli, Outcome, iso
 
 
@@ -26,6 +27,16 @@ def test_processes_at_once_send_each_message_once(rig: Rig, processes: int) -> N
     rig.provider.assert_nothing_twice()
     assert len(rig.provider.taken) == 10 * processes
     assert rig.states == {MessageState.ACCEPTED: 10 * processes, MessageState.SCHEDULED: 10 * processes}
+
+
+def test_hosts_that_set_up_one_database_at_once(
+    empty_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DATABASE_URL", empty_url)
+    running = [Process(*words, folder=tmp_path) for words in [("run-due", "--no-lock")] * 3 + [("db", "upgrade")]]
+    for process in running:
+        _, errors = process.communicate()
+        assert (process.returncode, errors) == (0, "")
 
 
 @pytest.mark.parametrize("point", ["after-claim:1", "after-gate:1", "after-answer:1", "before-settle:1"])
