@@ -63,7 +63,8 @@ def test_somebody_elses_database_is_left_alone(tmp_path: Path) -> None:
         open_database(url)
 
 
-def test_db_upgrade_and_status(cli: Cli) -> None:
+def test_db_upgrade_and_status(cli: Cli, empty_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DATABASE_URL", empty_url)
     assert cli("db", "status", "--json").json == {"revision": None, "needed": schema.HEAD}
     assert cli("db", "upgrade", "-v").out == f"schema none -> {schema.HEAD}\n"
     assert cli("db", "upgrade", "-v").out == f"schema {schema.HEAD}: up to date\n"
