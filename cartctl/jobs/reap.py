@@ -39,9 +39,8 @@ def reap(job: SendJob, result: Sent) -> None:
             messages.move(connection, ids, state, S.SCHEDULED, at=now, reason="lease-expired", expired_at=now, **values)
         drop_if_stopped(connection, [owners[id_] for id_ in (*claimed, *again, *sure)], now=now)
         moved = messages.move(connection, lost, S.SENDING, S.UNKNOWN, at=now, reason="died-sending", expired_at=now)
-        # Its events may have been imported while the lease ran: no provider has events of a mail that it never took.
+        # Its events may have been imported while the lease ran: then it has been accepted meanwhile.
         taken = events.have_any(connection, moved)
-        messages.move(connection, taken, S.UNKNOWN, S.ACCEPTED, at=now, reason="event")
         schedule_next(connection, [owners[id_] for id_ in moved], job.rules, now=now)
     moved = [id_ for id_ in moved if id_ not in taken]
     result.unknown += len(moved)

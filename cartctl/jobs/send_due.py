@@ -263,7 +263,7 @@ class _Loop:
         if wait > 0 and settles:
             return 0
         if wait > 0:
-            self.job.pause(wait)
+            self.job.pause(min(wait, 1 / rate))  # more only if the clock was set back
         return min(room, max(1, int(rate * CLEARED_SECONDS)))
 
     def _launch(self, turned: Turned) -> None:
@@ -271,9 +271,10 @@ class _Loop:
         for ready in turned.cleared:
             if self.job.rate_per_second:
                 now = self.job.clock()
+                pace = 1 / self.job.rate_per_second
                 if self.next_at > now:
-                    self.job.pause((self.next_at - now).total_seconds())
-                self.next_at = max(now, self.next_at) + timedelta(seconds=1 / self.job.rate_per_second)
+                    self.job.pause(min((self.next_at - now).total_seconds(), pace))  # see _paced
+                self.next_at = max(now, self.next_at) + timedelta(seconds=pace)
             # In this order: what fails in between may or may not have left, and nobody must wait for it.
             del self.unlaunched[ready.row.id]
             future = self.equipment.executor.submit(self._hand_over, ready, turned.lease_until)

@@ -76,7 +76,7 @@ def turn(
         if want > 0:
             rows = messages.claim(
                 connection,
-                due_by=started_at,
+                due_by=min(started_at, now),  # the clock may have been set back: what is due later would come again
                 limit=want,
                 token=token,
                 lease_until=now + job.rules.lease,
@@ -154,7 +154,6 @@ def _settle(
         else:
             lost.append(flight)
     messages.move_each(connection, S.SENDING, [change for _, change in turned.settled], at=now)
-    _heed_events(connection, turned, now=now)
     for flight, _ in turned.settled:
         if isinstance(flight.answer, Rejected) and flight.answer.bad_recipient:
             hash_ = contacts.email_hash(equipment.hashing_key, flight.ready.content.row.email_normalised)
@@ -163,6 +162,7 @@ def _settle(
     stopped = drop_if_stopped(connection, [flight.ready.row.enrollment_id for flight in back], now=now)
     if stopped:
         turned.settled = [(flight, _unless_stopped(flight, change, stopped)) for flight, change in turned.settled]
+    _heed_events(connection, turned)
     done = [flight.ready.row.enrollment_id for flight, change in turned.settled if change.to_state != S.SCHEDULED]
     schedule_next(connection, done, job.rules, now=now)
     if lost:
@@ -197,13 +197,12 @@ def _unless_stopped(flight: Flown, change: Change, stopped: Mapping[int, str]) -
     return replace(change, to_state=S.UNKNOWN if change.values["sent_at"] else S.CANCELLED, reason=reason)
 
 
-def _heed_events(connection: Connection, turned: Turned, *, now: datetime) -> None:
-    """What became unknown may have events by now, imported while it was being sent: then the provider has taken it."""
+def _heed_events(connection: Connection, turned: Turned) -> None:
+    """Tell of what became unknown, and has events by now, imported while it was being sent, that it was accepted."""
     unknown = [change.id for _, change in turned.settled if change.to_state == S.UNKNOWN]
     if not unknown:
         return
     taken = events.have_any(connection, unknown)
-    messages.move(connection, taken, S.UNKNOWN, S.ACCEPTED, at=now, reason="event")
     turned.settled = [
         (flight, replace(change, to_state=S.ACCEPTED, reason="event") if change.id in taken else change)
         for flight, change in turned.settled
@@ -295,10 +294,9 @@ def _gate(
         if isinstance(verdict.decision, Send):
             verdict = _unless_asked_too_late(verdict, equipment.transport, now)  # noqa: PLW2901 - the last word on it
         if isinstance(verdict.decision, Send) and one.mail is not None:
-            # Handed over again it may arrive only now: gaps and caps count from the last time.
-            sent_at = one.mail.date if one.row.sent_at is None else now
+            # It may have been rendered, or handed over, long before: gaps and caps count from when it leaves.
             values = {
-                "sent_at": sent_at,
+                "sent_at": now,
                 "first_sent_at": one.mail.date,
                 "transport": equipment.transport.name,
                 "delivers": equipment.transport.delivers,
@@ -306,7 +304,7 @@ def _gate(
                 "lease_until": now + job.rules.lease,
             }
             sending.append(Change(id=one.row.id, to_state=S.SENDING, values=values, facts=verdict.facts))
-            turned.cleared.append(replace(one, sent_at=sent_at))
+            turned.cleared.append(replace(one, sent_at=now))
         else:
             turned.turned_away.append((one, verdict))
     messages.move_each(connection, S.CLAIMED, sending, at=now)

@@ -28,7 +28,7 @@ from cartctl.store import coupons
 from cartctl.store.carried import Carried
 from cartctl.store.instants import UtcTime
 from cartctl.store.sql import among, chunks
-from cartctl.store.tables import message_transitions, messages
+from cartctl.store.tables import events, message_transitions, messages
 
 S = MessageState
 LEASED = frozenset({S.CLAIMED, S.SENDING})
@@ -123,7 +123,16 @@ def move(
         moved += changed.scalars()
     known = facts or {}
     record(connection, [(id_, reason, known.get(id_, "")) for id_ in moved], from_state.value, to_state, at)
+    if to_state == S.UNKNOWN:
+        _heed_events(connection, moved, at=at)
     return moved
+
+
+def _heed_events(connection: Connection, unknown: Sequence[int], *, at: datetime) -> None:
+    """Accept those of which there is an event already: no provider has events of a mail that it never took."""
+    for chunk in chunks(sorted(unknown)):
+        heard = connection.execute(select(events.c.message_id).where(events.c.message_id.in_(chunk)).distinct())
+        move(connection, list(heard.scalars()), S.UNKNOWN, S.ACCEPTED, at=at, reason="event")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,6 +167,7 @@ def move_each(connection: Connection, from_state: MessageState, changes: Sequenc
     for to_state in MessageState:
         group = [(change.id, change.reason, change.facts) for change in changes if change.to_state == to_state]
         record(connection, group, from_state.value, to_state, at)
+    _heed_events(connection, [change.id for change in changes if change.to_state == S.UNKNOWN], at=at)
 
 
 @lru_cache(maxsize=64)

@@ -15,7 +15,7 @@ from werkzeug import Request, Response
 
 from cartctl.mail.message import Accepted, Answer, OutgoingMessage, Rejected, Unknown
 from cartctl.mail.resend import Resend
-from cartctl.store import contacts
+from cartctl.store import contacts, events
 from cartctl.store.database import EngineDatabase
 from tests.jobs.engine import HASHING_KEY, Engine, Killed, Provider
 from tests.mail.provider import Authority
@@ -96,6 +96,24 @@ def test_a_lost_answer_is_asked_for_with_the_same_key_and_the_same_bytes(engine:
     assert engine.states[0] == ("reminder", "accepted", "")
     run(engine, "24h5m")
     assert resend.requests[-1][0] == "cartctl-d1-2", "another message has another key"
+
+
+@pytest.mark.parametrize("then", ["bought", "too late"])
+def test_an_event_settles_what_can_no_longer_be_asked_for(engine: Engine, resend: OverTheWire, then: str) -> None:
+    """It came while the message waited to be handed over again, and comes only once."""
+    resend.lost = 99
+    run(engine, "30m")
+    with engine.database.write() as connection:
+        events.remember(
+            connection,
+            [{"content_hash": "delivered", "source": "resend", "kind": "delivered", "at": at("32m"), "message_id": 1}],
+        )
+    if then == "bought":
+        engine.orders(order(cart_id="c-1", placed="33m"), when="34m")
+    else:
+        run(engine, "24h10m")
+    assert engine.states[0] == ("reminder", "accepted", "event")
+    assert [key for key, _ in resend.requests].count("cartctl-d1-1") == 1
 
 
 def test_what_a_dead_run_left_is_asked_for_with_the_same_key_and_the_same_bytes(

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import func, insert, select
 
+from cartctl.domain.times import parse_duration
 from cartctl.mail.message import Accepted, Answer, Misconfigured, OutgoingMessage, Throttled, Unavailable
 from cartctl.store.database import EngineDatabase
 from cartctl.store.tables import carts, contacts, enrollments, messages
@@ -117,6 +118,30 @@ def test_the_rate_is_kept_and_bounds_the_chunk(engine: Engine, db: EngineDatabas
     assert result.sent.sent == 6
     assert pauses == [5.0] * 5
     assert max(claimed) <= 2, "ten seconds of it are two messages"
+
+
+@pytest.mark.parametrize(("back", "at_once"), [("30s", 6), ("1h", 1)])
+def test_a_clock_that_is_set_back_stalls_no_run(engine: Engine, back: str, at_once: int) -> None:
+    """By a pause what has passed the gate would leave an hour later, whoever has bought meanwhile. And what is not due
+    any more would be claimed again and again: it waits for a run at which it is.
+    """
+    shoppers(engine, 6)
+    engine.run("31m", limit=0)
+    pauses: list[float] = []
+    now = at("40m")
+
+    def set_back(mail: OutgoingMessage) -> Answer:
+        nonlocal now
+        now = at("40m") - parse_duration(back)
+        return taking(mail)
+
+    engine.provider.answer = set_back
+    engine.run("40m", rate_per_second=2, clock=lambda: now, pause=pauses.append)
+    assert len(engine.provider.given) == at_once
+    assert max(pauses, default=0) <= 0.5
+    engine.provider.answer = taking
+    engine.run("45m")
+    assert len(engine.provider.given) == 6
 
 
 def test_who_buys_while_others_wait_for_their_turn_is_not_written_to(engine: Engine) -> None:

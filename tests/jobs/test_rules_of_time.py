@@ -51,6 +51,25 @@ NEW = ("", "scheduled")
 # Gaps
 
 
+def test_a_gap_counts_from_when_a_mail_leaves_however_long_ago_it_was_rendered(engine: Engine) -> None:
+    """The machine slept in between, or an import held the database."""
+    with_step(engine, "urgency", after=4 * H)
+    engine.carts(cart())
+    clock = [at("30m")]
+
+    def sleep() -> None:
+        clock[0] = at("3h")
+
+    engine.while_rendering = sleep
+    engine.run("30m", clock=lambda: clock[0])
+    engine.while_rendering = lambda: None
+    assert [mail.step for mail in engine.provider.given] == ["reminder"]
+    engine.run("12h35m")
+    assert len(engine.provider.given) == 1, "it left at three hours, and twelve more must pass"
+    engine.run("15h")
+    assert [mail.step for mail in engine.provider.given] == ["reminder", "urgency"]
+
+
 def test_a_step_is_planned_after_the_gap(engine: Engine) -> None:
     engine.carts(cart(), when="20h")
     for tick in ("20h", "24h", "31h55m", "32h"):
