@@ -109,7 +109,6 @@ def test_a_database_locked_for_longer_than_its_patience(sqlite_rig: Rig, seconds
     assert sqlite_rig.states == {MessageState.ACCEPTED: 7, MessageState.SCHEDULED: 7}
 
 
-@pytest.mark.soak
 def test_a_database_locked_for_ten_seconds(sqlite_rig: Rig) -> None:
     """As it is configured, a run just waits."""
     outcome = _run_while_locked(sqlite_rig, 10, "")

@@ -13,28 +13,36 @@ import pytest
 from tests.faults.provider import running_provider
 from tests.faults.rig import CONCURRENCY, Rig
 from tests.faults.test_killed import POINTS
+from tests.postgres import Shelf
 from tests.shop import Cli
 
 SOAK_SECONDS = float(os.environ.get("CARTCTL_TEST_SOAK_SECONDS", "60"))
 
 
 @pytest.mark.parametrize("seconds", [4, pytest.param(SOAK_SECONDS, marks=pytest.mark.soak)], ids=["short", "long"])
-def test_runs_that_die_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+def test_runs_that_die_anywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, postgres_shelf: Shelf, seconds: float
+) -> None:
+    """On SQLite and on PostgreSQL in turn, at least once each."""
     monkeypatch.setenv("SENDGRID_API_KEY", "SG.invented")
     ends = time.monotonic() + seconds
     round_ = 0
-    while time.monotonic() < ends:
+    while round_ < 2 or time.monotonic() < ends:
         round_ += 1
         folder = tmp_path / str(round_)
         folder.mkdir()
         monkeypatch.chdir(folder)
-        _one_round(folder, random.Random(round_))
+        if round_ % 2:
+            _one_round(folder, random.Random(round_), f"sqlite:///{folder / 'cartctl.db'}")
+        else:
+            with postgres_shelf.lend() as url:
+                _one_round(folder, random.Random(round_), url)
 
 
-def _one_round(folder: Path, chance: random.Random) -> None:
+def _one_round(folder: Path, chance: random.Random, url: str) -> None:
     """Up to four runs die, alone or beside each other, at points and moments of chance; then the shop is drained."""
     with running_provider(folder) as provider:
-        rig = Rig(Cli(folder), folder, provider, f"sqlite:///{folder / 'cartctl.db'}")
+        rig = Rig(Cli(folder), folder, provider, url)
         rig.fill(chance.randint(1, 30))
         doubt = 0
         for _ in range(chance.randint(1, 2)):
