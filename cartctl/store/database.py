@@ -24,12 +24,16 @@ from cartctl.store import keys, schema
 
 BUSY_SECONDS = 60
 """Longer than any import of an ordinary size holds the database."""
+_KEEPALIVES = {"idle": 60, "interval": 10, "count": 6}
+"""Seconds, seconds and a number: after two minutes of silence server and client hold each other for gone."""
 _CARTS_LOCK = 0x63617274  # "cart": one number for all cartctl processes on a PostgreSQL database
 
-_ON_DISK = """
-SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
+_DEFAULTS = """
+SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
+SELECT set_config('lock_timeout', '{seconds}s', false) WHERE current_setting('lock_timeout') = '0';
 """
-"""That a message is being sent is on disk before its first byte leaves. What else is waited for, the operator says."""
+"""That a message is being sent is on disk before its first byte leaves. What else is waited for, the operator says; and
+no lock, unless he does, for ever: its holder may be a machine that hangs."""
 
 _SECRETIVE: dict[str, Any] = {"hide_parameters": True, "logging_name": "cartctl"}
 logging.getLogger("sqlalchemy.engine.Engine.cartctl").addFilter(lambda record: record.levelno > logging.DEBUG)
@@ -157,7 +161,7 @@ def open_database(url: str, *, create: bool = True, rehearsal_since: datetime | 
 def connect(url: str, *, busy_seconds: float | None = None) -> Engine:
     """Build the engine for a database URL, without looking at what the database holds.
 
-    `busy_seconds`: how long a writer waits for another one, else `BUSY_SECONDS`, and on PostgreSQL for ever.
+    `busy_seconds`: how long a writer waits for another one, else what the URL says, else `BUSY_SECONDS`.
     """
     parsed = _parse(url)
     build = _sqlite if parsed.get_backend_name() == "sqlite" else _postgresql
@@ -194,13 +198,18 @@ def _unreadable_url() -> ConfigurationError:
 
 
 def _postgresql(url: URL, busy_seconds: float | None) -> Engine:
-    engine = create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED", **_SECRETIVE)
+    """`?options=-c lock_timeout=5s`, or one of the role's, says how long to wait for another writer."""
+    keepalives = {f"keepalives_{name}": number for name, number in _KEEPALIVES.items()}
+    ours = {name: number for name, number in keepalives.items() if name not in url.query}
+    engine = create_engine(url, pool_pre_ping=True, isolation_level="READ COMMITTED", connect_args=ours, **_SECRETIVE)
+    settings = [f"SET tcp_{name} = {number}" for name, number in keepalives.items()]
+    if busy_seconds is not None:
+        settings.append(f"SET lock_timeout = {int(busy_seconds * 1000)}")
+    settings.append(_DEFAULTS.format(seconds=BUSY_SECONDS))
 
     @event.listens_for(engine, "connect")
     def configure(connection: Any, _record: object) -> None:
-        connection.execute(_ON_DISK)
-        if busy_seconds is not None:
-            connection.execute(f"SET lock_timeout = {int(busy_seconds * 1000)}")
+        connection.execute(";".join(settings))
         connection.commit()
 
     return engine
@@ -245,7 +254,8 @@ def _name_error(context: ExceptionContext) -> None:
         raise _sqlite_error(original, f"database {url}") from original
     state: str = getattr(original, "sqlstate", None) or ""
     if state == _CANCELED or state[:2] in _BUSY_STATES:
-        raise DatabaseBusyError(f"database {url}: {original.__class__.__name__}: try again") from original
+        what = f"{original.__class__.__name__}: another program holds it; try again when it is done"
+        raise DatabaseBusyError(f"database {url}: {what}") from original
     advice = _SERVER_ADVICE.get(state) or _SERVER_ADVICE.get(state[:2])
     is_operational = any(kind.__name__ == "OperationalError" for kind in type(original).__mro__)
     if advice or is_operational or context.connection is None:

@@ -1,6 +1,7 @@
 """Runs beside each other, a run that slept too long, and a database that is taken away in the middle."""
 
 import contextlib
+import re
 import signal
 import sqlite3
 import threading
@@ -9,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import make_url
 
 from cartctl.domain.messages import MessageState
 from tests.faults.provider import Provider
 from tests.faults.rig import CONCURRENCY, Rig, is_stopped, wait_until
 from tests.process import Process
-from tests.shop import Cli, Outcome, iso
+from tests.shop import Cli, Outcome, iso, order, write_csv
 
 
 @pytest.mark.parametrize("processes", [2, 4])
@@ -50,6 +52,30 @@ def test_a_run_that_slept_past_its_lease_harms_nothing_when_it_wakes(rig: Rig, p
     assert sleeper.returncode in (0, 1)
     rig.drain()
     rig.assert_the_contract(unknown=CONCURRENCY)
+    rig.assert_nothing_was_lost()
+
+
+def test_a_run_that_hangs_within_a_transaction_holds_nobody_up_for_ever(rig: Rig, database_url: str) -> None:
+    """They say so in one line; nothing of theirs is half-done, and all goes well when it wakes."""
+    rig.fill(7)
+    orders = write_csv(rig.folder / "orders.csv", order(placed="29m", email="shopper3@example.com"))
+    sleeper = rig.start("30m", failpoint="in-turn:2:STOP")
+    wait_until(lambda: is_stopped(sleeper))
+    configured = (rig.folder / "cartctl.toml").read_text(encoding="utf-8")
+    patience = {"sqlite": {"timeout": "0.5"}, "postgresql": {"options": "-c lock_timeout=500"}}
+    url = make_url(database_url)
+    hasty = url.update_query_dict(patience[url.get_backend_name()]).render_as_string(hide_password=False)
+    (rig.folder / "cartctl.toml").write_text(configured.replace(database_url, hasty), encoding="utf-8")
+    for words in (["run-due", "--no-lock"], ["import", "orders", orders]):
+        outcome = rig.cli(*words, "--at", iso("36m"), ok=False)
+        assert outcome.exit_code == 2, (words, outcome.err)
+        assert re.fullmatch("cartctl: database .*: another program .*; try again when it is done\n", outcome.err), words
+    (rig.folder / "cartctl.toml").write_text(configured, encoding="utf-8")
+    sleeper.send_signal(signal.SIGCONT)
+    _, errors = sleeper.communicate(timeout=60)
+    assert (sleeper.returncode, errors) == (0, "")
+    rig.drain()
+    rig.assert_the_contract(unknown=0)
     rig.assert_nothing_was_lost()
 
 

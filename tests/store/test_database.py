@@ -4,9 +4,10 @@ import re
 import sqlite3
 import traceback
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from cartctl.errors import DatabaseBusyError, DatabaseError
@@ -66,3 +67,27 @@ def test_an_error_without_a_name_shows_no_values(db: EngineDatabase, statement: 
         connection.execute(text(statement), {"email": ANNA})
     shown = "".join(traceback.format_exception(caught.value))
     assert ANNA not in shown
+
+
+def test_no_lock_is_waited_for_for_ever_and_a_dead_machine_is_found_out(server: EngineDatabase) -> None:
+    """Through a socket of its own machine the server says 0 of what keeps a connection alive."""
+    with server.read() as connection:
+        assert connection.execute(text("SHOW lock_timeout")).scalar() == "1min"
+        names = [f"tcp_keepalives_{name}" for name in ("idle", "interval", "count")]
+        told = text("SELECT source FROM pg_settings WHERE name = ANY(:names)")
+        assert connection.execute(told, {"names": names}).scalars().all() == ["session"] * 3
+        driver: Any = connection.connection.driver_connection
+        ours = driver.info.get_parameters()
+        assert [ours[f"keepalives_{name}"] for name in ("idle", "interval", "count")] == ["60", "10", "6"]
+
+
+def test_an_operators_own_patience_counts(postgres_url: str) -> None:
+    url = make_url(postgres_url)
+    own = {"options": "-c lock_timeout=7s", "keepalives_idle": "30"}
+    database = open_database(url.update_query_dict(own).render_as_string(hide_password=False))
+    with database.read() as connection:
+        patience = connection.execute(text("SHOW lock_timeout")).scalar()
+        driver: Any = connection.connection.driver_connection
+        idle = driver.info.get_parameters()["keepalives_idle"]
+    database.close()
+    assert (patience, idle) == ("7s", "30")
