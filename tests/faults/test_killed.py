@@ -8,7 +8,7 @@ import pytest
 
 from cartctl.domain.messages import MessageState
 from tests.faults.rig import CONCURRENCY, Rig
-from tests.shop import iso
+from tests.shop import cart, iso
 
 CARTS = 7
 POINTS = {
@@ -54,14 +54,12 @@ def test_killed_while_the_provider_has_the_request(rig: Rig) -> None:
 
 def test_killed_again_and_again(rig: Rig) -> None:
     """Each run dies, and the next one takes over what the last one left."""
-    rig.fill(CARTS)
-    doubt = 0
-    for minute, failpoint in ((30, "after-gate:1"), (36, "after-answer:1"), (42, "after-settle:1")):
-        process = rig.start(f"{minute}m", failpoint=failpoint)
-        process.communicate(timeout=60)
-        doubt += CONCURRENCY if process.returncode == -signal.SIGKILL else 0
+    points = ("after-gate:1", "after-answer:1", "after-settle:1")
+    for number, failpoint in enumerate(points):
+        rig.carts(*(cart(f"c-{number}-{n}", email=f"s{number}{n}@example.com") for n in range(CARTS)), when="5m")
+        rig.killed(f"{30 + 6 * number}m", failpoint)
     rig.drain()
-    rig.assert_the_contract(unknown=doubt)
+    rig.assert_the_contract(unknown=CONCURRENCY * len(points))
     rig.assert_nothing_was_lost()
 
 
