@@ -87,6 +87,29 @@ def test_a_lease_that_runs_out_between_two_looks_is_left_to_the_next_run(engine:
     assert [state for _, state, _ in engine.states] == ["unknown", "unknown", "scheduled", "scheduled"]
 
 
+@pytest.mark.parametrize("point", ["after-claim", "after-gate"])
+def test_what_another_run_has_taken_over_between_two_looks_is_its_own(engine: Engine, point: str) -> None:
+    """Both saw the lease that had run out. The other one was first, and holds the message under a new one."""
+    engine.provider = Provider(name="resend")
+
+    def die(name: str) -> None:
+        if name == point:
+            raise Killed
+
+    def the_other() -> None:
+        with suppress(Killed):
+            engine.run("36m", at=die)
+
+    with pytest.raises(Killed):
+        engine.run("30m", at=die)
+    engine.run("36m", database=Meanwhile(engine.database, the_other))
+    assert engine.provider.given == []
+    assert engine.states == [("reminder", {"after-claim": "claimed", "after-gate": "sending"}[point], "")]
+    engine.run("41m1s")
+    assert len(engine.provider.given) == 1
+    assert engine.states[0] == ("reminder", "accepted", "")
+
+
 def lease_of_the_second(engine: Engine, until: str) -> None:
     with engine.database.write() as connection:
         connection.execute(update(messages).where(messages.c.id == 2).values(lease_until=at(until)))
