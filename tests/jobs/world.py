@@ -6,9 +6,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+from cartctl.domain.times import zone_named
 from cartctl.importers.records import Context
 from cartctl.jobs import import_events
 from cartctl.jobs.importing import Options
@@ -18,7 +20,7 @@ from tests.jobs.engine import Engine
 from tests.shop import at
 
 ZONES = ("America/New_York", "Europe/Berlin", "Australia/Lord_Howe")
-"""One of each shopper. The last sets its clocks by half an hour."""
+"""Of the shoppers, in turn. The last sets its clocks by half an hour."""
 STARTS = {
     "a quiet week": 0,
     "clocks forward in America": 5,
@@ -29,6 +31,29 @@ STARTS = {
     "in America": 243,
 }
 """Days after T0 (2 March 2026)."""
+
+LEGAL = {
+    "": {"scheduled"},
+    "scheduled": {"claimed", "skipped", "cancelled", "unknown"},
+    "claimed": {"scheduled", "sending", "skipped", "cancelled", "unknown"},
+    "sending": {"scheduled", "accepted", "failed", "unknown"},
+    "unknown": {"accepted", "scheduled"},
+    "cancelled": {"scheduled"},
+    "accepted": set(),
+    "skipped": set(),
+    "failed": set(),
+}
+"""From each state of a message, where it may go."""
+
+
+def offsets(moment: str) -> tuple[timedelta | None, ...]:
+    """Say what the clocks of all zones show."""
+    return tuple(at(moment).astimezone(zone_named(zone)).utcoffset() for zone in ZONES)
+
+
+def number_of(email: str) -> int:
+    """Return the shopper of an address."""
+    return int(email.removeprefix("shopper").partition("@")[0])
 
 
 class Inline(Executor):
