@@ -17,6 +17,7 @@ from tests.shop import Cli, Shop, at, iso
 
 FULL_DISK = """
 import resource, signal, sys
+sys.dont_write_bytecode = True  # it would be cut off, and break whoever reads it next
 from cartctl.cli import main
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 largest = int(sys.argv[1])

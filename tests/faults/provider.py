@@ -53,6 +53,15 @@ def running_provider(folder: Path) -> Iterator[Provider]:
         protocol_version = "HTTP/1.1"
         disable_nagle_algorithm = True
 
+        def do_GET(self) -> None:
+            """Say what its key may, which a run asks after a failure."""
+            content = b'{"scopes": ["mail.send"]}'
+            with contextlib.suppress(OSError):
+                self.send_response(200)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content)
+
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
             status, id_ = provider.take(body)

@@ -176,8 +176,9 @@ def _run_while_locked(rig: Rig, seconds: float, query: str) -> Outcome:
     return outcome
 
 
-def test_no_room_on_the_disk(sqlite_rig: Rig) -> None:
+def test_no_room_on_the_disk(sqlite_rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """The process may write no file beyond the size that the log has by now."""
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")  # it would be cut off, and break whoever reads it next
     rig = sqlite_rig
     rig.fill(40)
     process = rig.start_as_cron_does("30m", preexec_fn=_few_bytes)
