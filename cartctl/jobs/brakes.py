@@ -34,7 +34,7 @@ from cartctl.domain.brakes import (
 from cartctl.domain.times import format_duration
 from cartctl.jobs.rules import Rules
 from cartctl.jobs.sending import SendJob
-from cartctl.store import brakes, coupons, feeds, imports, messages
+from cartctl.store import brakes, coupons, feeds, imports, queue
 from cartctl.store.instants import EPOCH
 
 Known = Mapping[tuple[Kind, str], Brake]
@@ -57,7 +57,7 @@ def run(job: SendJob) -> Braking:
     with job.database.read() as connection:
         known = brakes.known(connection)
         idle = not any(brake.holds for brake in known.values()) and not brakes.any_held(connection)
-        if idle and not messages.any_due(connection, due_by=now):
+        if idle and not queue.any_due(connection, due_by=now):
             return Braking()
         begins = idle and (any(_found(connection, rules, known, now)) or any(_bursts(connection, rules, known, now)))
         if idle and not begins:

@@ -6,7 +6,7 @@ from cartctl.domain.messages import MessageState
 from cartctl.jobs.sending import SendJob, Sent
 from cartctl.jobs.steps import drop_if_stopped, schedule_next
 from cartctl.jobs.turn import may_ask_again, never_in_doubt
-from cartctl.store import contacts, events, messages
+from cartctl.store import contacts, events, messages, queue
 
 S = MessageState
 
@@ -15,7 +15,7 @@ def reap(job: SendJob, result: Sent) -> None:
     """Claimed: back into the queue. Sending: nobody knows, so `unknown`; an idempotent transport is asked again."""
     now = job.clock()
     with job.database.read() as connection:
-        seen = messages.expired_leases(connection, before=now)
+        seen = queue.expired_leases(connection, before=now)
     if not seen:
         return
     with job.database.write(carts="rely") as connection:
@@ -25,7 +25,7 @@ def reap(job: SendJob, result: Sent) -> None:
         again: list[int] = []
         sure: list[int] = []
         lost: list[int] = []
-        for row in messages.expired_leases(connection, before=now):
+        for row in queue.expired_leases(connection, before=now):
             if row.id not in owners:
                 continue  # come since the first look: its contact is not locked, and the next run sees it
             if row.state == S.CLAIMED:

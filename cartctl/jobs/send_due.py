@@ -39,7 +39,7 @@ from cartctl.jobs.sending import Equipment, Flown, Overslept, Ready, SendJob, Se
 from cartctl.jobs.throttle import Throttle
 from cartctl.jobs.turn import Turned, give_back_all, put_off, turn
 from cartctl.mail.message import Misconfigured, Unknown
-from cartctl.store import messages
+from cartctl.store import queue
 from cartctl.store.carried import Carried
 from cartctl.store.database import Database
 
@@ -104,7 +104,7 @@ class _Lane:
 
     def has_work(self, database: Database, started_at: datetime) -> bool:
         with database.read() as connection:
-            return messages.any_due(connection, due_by=started_at, carried=self.carried)
+            return queue.any_due(connection, due_by=started_at, carried=self.carried)
 
     def loop(self, job: SendJob, result: Sent, started_at: datetime, *, in_thread: bool = False) -> "_Loop | None":
         """Build what sends it. None: it cannot be sent; `result` says why."""
@@ -161,7 +161,7 @@ class _Loop:
         if not self.job.side_by_side or self.job.limit is not None or cores() < 2:
             return False
         with self.job.database.read() as connection:
-            return messages.are_due(connection, due_by=self.started_at, at_least=MANY, carried=self.carried)
+            return queue.are_due(connection, due_by=self.started_at, at_least=MANY, carried=self.carried)
 
     def run(self) -> None:
         """Turn until nothing is due, ready or under way."""
@@ -214,7 +214,7 @@ class _Loop:
 
     def _more_is_due(self) -> bool:
         with self.job.database.read() as connection:
-            return messages.any_due(connection, due_by=self.started_at, carried=self.carried)
+            return queue.any_due(connection, due_by=self.started_at, carried=self.carried)
 
     def _turn(self, flown: Sequence[Flown]) -> Turned:
         """Take a turn. What was answered must not be lost because somebody else holds the database for a while."""

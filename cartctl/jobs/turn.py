@@ -28,7 +28,7 @@ from cartctl.mail.message import (
     Unavailable,
     Unknown,
 )
-from cartctl.store import brakes, contacts, enrollments, events, messages
+from cartctl.store import brakes, contacts, enrollments, events, messages, queue
 from cartctl.store.carried import Carried
 from cartctl.store.messages import Change
 
@@ -71,10 +71,10 @@ def turn(
         turned.lease_until = now + job.rules.lease
         _settle(connection, job, equipment, flown, turned, now=now)
         _gate(connection, job, equipment, ready, turned, now=now, started_at=started_at)
-        unused = messages.still_held(connection, [one.row for one in give_back], S.CLAIMED)
+        unused = queue.still_held(connection, [one.row for one in give_back], S.CLAIMED)
         messages.move(connection, [row.id for row in unused], S.CLAIMED, S.SCHEDULED, at=now, reason="run-stopped")
         if want > 0:
-            rows = messages.claim(
+            rows = queue.claim(
                 connection,
                 due_by=min(started_at, now),  # the clock may have been set back: what is due later would come again
                 limit=want,
@@ -98,11 +98,11 @@ def give_back_all(
     """
     turned = Turned()
     with job.database.write(carts="rely") as connection:
-        held = messages.held_by_run(connection, run_token)
+        held = queue.held_by_run(connection, run_token)
         contacts.lock(connection, [row.contact_id for row in held])
         now = job.clock()
         _settle(connection, job, equipment, flown, turned, now=now)
-        held = messages.held_by_run(connection, run_token)
+        held = queue.held_by_run(connection, run_token)
         claimed = [row.id for row in held if row.state == S.CLAIMED]
         messages.move(connection, claimed, S.CLAIMED, S.SCHEDULED, at=now, reason="never-left")
         before = {row.id: unlaunched[row.id].row for row in held if row.state == S.SENDING and row.id in unlaunched}
@@ -124,7 +124,7 @@ def put_off(job: SendJob, faulty: Sequence[tuple[Row[Any], str]]) -> None:
     """Put messages that could not be rendered into the queue again, each with its reason. None waits past its grace."""
     reasons = {row.id: reason for row, reason in faulty}
     with job.database.write() as connection:
-        held = messages.still_held(connection, [row for row, _ in faulty], S.CLAIMED)
+        held = queue.still_held(connection, [row for row, _ in faulty], S.CLAIMED)
         now = job.clock()
         changes = []
         for row in held:
@@ -146,7 +146,7 @@ def _settle(
     """Write the answers down, and what follows. A lease that was lost meanwhile settles nothing: this process slept."""
     if not flown:
         return
-    held = {row.id: row for row in messages.still_held(connection, [flight.ready.row for flight in flown], S.SENDING)}
+    held = {row.id: row for row in queue.still_held(connection, [flight.ready.row for flight in flown], S.SENDING)}
     lost: list[Flown] = []
     for flight in flown:
         if row := held.get(flight.ready.row.id):
@@ -162,7 +162,7 @@ def _settle(
     stopped = drop_if_stopped(connection, [flight.ready.row.enrollment_id for flight in back], now=now)
     if stopped:
         turned.settled = [(flight, _unless_stopped(flight, change, stopped)) for flight, change in turned.settled]
-    _heed_events(connection, turned)
+    _tell_of_events(connection, turned)
     done = [flight.ready.row.enrollment_id for flight, change in turned.settled if change.to_state != S.SCHEDULED]
     schedule_next(connection, done, job.rules, now=now)
     if lost:
@@ -197,7 +197,7 @@ def _unless_stopped(flight: Flown, change: Change, stopped: Mapping[int, str]) -
     return replace(change, to_state=S.UNKNOWN if change.values["sent_at"] else S.CANCELLED, reason=reason)
 
 
-def _heed_events(connection: Connection, turned: Turned) -> None:
+def _tell_of_events(connection: Connection, turned: Turned) -> None:
     """Tell of what became unknown, and has events by now, imported while it was being sent, that it was accepted."""
     unknown = [change.id for _, change in turned.settled if change.to_state == S.UNKNOWN]
     if not unknown:
@@ -284,7 +284,7 @@ def _gate(
     if not ready:
         return
     by_id = {one.row.id: one for one in ready}
-    rows = messages.still_held(connection, [one.row for one in ready], S.CLAIMED)
+    rows = queue.still_held(connection, [one.row for one in ready], S.CLAIMED)
     verdicts = gate.judge(
         connection, rows, rules=job.rules, hashing_key=equipment.hashing_key, now=now, run_started_at=started_at
     )

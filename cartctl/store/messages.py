@@ -16,26 +16,23 @@ from sqlalchemy import (
     bindparam,
     func,
     insert,
-    or_,
     select,
-    text,
     update,
 )
 from sqlalchemy.sql.dml import ReturningUpdate
 
 from cartctl.domain.messages import COUNTED, OPEN, RESUMABLE, TRANSITIONS, MessageState
-from cartctl.store import coupons
-from cartctl.store.carried import Carried
-from cartctl.store.instants import UtcTime
+from cartctl.store import coupons, events
 from cartctl.store.sql import among, chunks
-from cartctl.store.tables import events, message_transitions, messages
+from cartctl.store.tables import message_transitions, messages
 
 S = MessageState
 LEASED = frozenset({S.CLAIMED, S.SENDING})
 """Whoever holds one has a lease on it; every other state ends the lease."""
 
 
-def _values(states: Iterable[MessageState]) -> list[str]:
+def spelt(states: Iterable[MessageState]) -> list[str]:
+    """Return states as they stand in the table."""
     return sorted(state.value for state in states)
 
 
@@ -45,13 +42,6 @@ _INSERT_MESSAGE = insert(messages).returning(messages.c.id, messages.c.reason)
 _OF_ENROLLMENTS = select(
     messages.c.id, messages.c.enrollment_id, messages.c.step, messages.c.state, messages.c.reason
 ).where(among(messages.c.enrollment_id))
-_CLAIMED = select(messages).where(among(messages.c.id)).order_by(messages.c.attempt_at, messages.c.id)
-_HELD = (
-    select(messages.c.id, messages.c.lease_token)
-    .where(among(messages.c.id), messages.c.state == bindparam("state"))
-    .order_by(messages.c.id)
-    .with_for_update()
-)
 
 
 def _reached(*conditions: ColumnElement[bool]) -> Select[Any]:
@@ -61,7 +51,7 @@ def _reached(*conditions: ColumnElement[bool]) -> Select[Any]:
         .where(
             among(messages.c.contact_id),
             messages.c.sent_at.is_not(None),  # as in the partial index
-            messages.c.state.in_(_values(COUNTED)),
+            messages.c.state.in_(spelt(COUNTED)),
             messages.c.is_test == bindparam("is_test"),
             *conditions,
         )
@@ -71,25 +61,7 @@ def _reached(*conditions: ColumnElement[bool]) -> Select[Any]:
     return select(ranked.c.contact_id, ranked.c.sent_at).where(latest).order_by(ranked.c.contact_id, ranked.c.sent_at)
 
 
-def _candidates_due() -> Select[Any]:
-    due_by = bindparam("due_by", type_=UtcTime)
-    earlier = messages.alias("earlier")
-    written_to = select(earlier.c.id).where(
-        earlier.c.contact_id == messages.c.contact_id,
-        earlier.c.sent_at >= due_by,
-        earlier.c.state.in_(_values(COUNTED)),
-        earlier.c.id != messages.c.id,
-    )
-    return (
-        select(messages.c.id, messages.c.contact_id)
-        .where(messages.c.state == text("'scheduled'"), messages.c.attempt_at <= due_by, ~written_to.exists())
-        .order_by(messages.c.attempt_at, messages.c.id)
-        .limit(bindparam("limit", type_=Integer))
-        .with_for_update(skip_locked=True)
-    )
-
-
-_REACHED, _CANDIDATES = _reached(), _candidates_due()
+_REACHED = _reached()
 _REACHED_BY_OTHERS = _reached(messages.c.id.not_in(bindparam("but_not", expanding=True)))
 
 
@@ -128,11 +100,10 @@ def move(
     return moved
 
 
-def _heed_events(connection: Connection, unknown: Sequence[int], *, at: datetime) -> None:
+def _heed_events(connection: Connection, unknown: Iterable[int], *, at: datetime) -> None:
     """Accept those of which there is an event already: no provider has events of a mail that it never took."""
-    for chunk in chunks(sorted(unknown)):
-        heard = connection.execute(select(events.c.message_id).where(events.c.message_id.in_(chunk)).distinct())
-        move(connection, list(heard.scalars()), S.UNKNOWN, S.ACCEPTED, at=at, reason="event")
+    taken = events.have_any(connection, unknown)
+    move(connection, taken, S.UNKNOWN, S.ACCEPTED, at=at, reason="event")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -150,7 +121,7 @@ class Change:
 def move_each(connection: Connection, from_state: MessageState, changes: Sequence[Change], *, at: datetime) -> None:
     """Change messages of which each has its own outcome; all bring the same `values`, by name.
 
-    They must be known to be in `from_state`, and locked: see `still_held`.
+    They must be known to be in `from_state`, and locked: see `queue.still_held`.
     """
     if not changes:
         return
@@ -321,85 +292,6 @@ def reached(
     return {contact_id: tuple(sent) for contact_id, sent in times.items()}
 
 
-def any_due(connection: Connection, *, due_by: datetime, carried: Carried | None = None) -> bool:
-    """Say whether there is anything to claim or to reap, without taking a lock: most ticks have nothing.
-
-    `carried`: anything to claim of these.
-    """
-    due = select(messages.c.id).where(messages.c.state == text("'scheduled'"), messages.c.attempt_at <= due_by)
-    if carried is not None:
-        return bool(connection.execute(select(due.where(carried.condition).exists())).scalar_one())
-    expired = select(messages.c.id).where(_leased(), messages.c.lease_until < due_by)
-    return bool(connection.execute(select(or_(due.exists(), expired.exists()))).scalar_one())
-
-
-def are_due(connection: Connection, *, due_by: datetime, at_least: int, carried: Carried | None = None) -> bool:
-    """Say whether so many are due, looking at no more."""
-    due = select(messages.c.id).where(messages.c.state == text("'scheduled'"), messages.c.attempt_at <= due_by)
-    if carried is not None:
-        due = due.where(carried.condition)
-    return connection.execute(due.order_by(messages.c.attempt_at).offset(at_least - 1).limit(1)).first() is not None
-
-
-def _leased() -> ColumnElement[bool]:
-    return messages.c.state.in_([S.CLAIMED.value, S.SENDING.value])
-
-
-def claim(
-    connection: Connection,
-    *,
-    due_by: datetime,
-    limit: int,
-    token: str,
-    lease_until: datetime,
-    at: datetime,
-    carried: Carried | None = None,
-) -> list[Row[Any]]:
-    """Claim at most `limit` messages due at `due_by`, when the run began, by time of attempt; one per contact.
-
-    The rows bear `token`: this process alone may work on them until the lease runs out.
-    """
-    chosen: dict[int, int] = {}
-    while len(chosen) < limit:
-        found = _candidates(connection, due_by=due_by, limit=limit, but_not=chosen, carried=carried)
-        for row in found:
-            if len(chosen) < limit:
-                chosen.setdefault(row.contact_id, row.id)
-        if len(found) < limit:
-            break
-    ids = move(connection, chosen.values(), S.SCHEDULED, S.CLAIMED, at=at, lease_token=token, lease_until=lease_until)
-    if not ids:
-        return []
-    return list(connection.execute(_CLAIMED, {"ids": ids}))
-
-
-def _candidates(
-    connection: Connection, *, due_by: datetime, limit: int, but_not: Iterable[int], carried: Carried | None
-) -> list[Row[Any]]:
-    """Lock the next due messages. `but_not`: contacts whose thousand due messages must not make others wait.
-
-    Nor must those of a contact who was written to since the run began (at `due_by`): the gate would put each off.
-    """
-    others = list(but_not)
-    statement = _CANDIDATES.where(messages.c.contact_id.not_in(others)) if others else _CANDIDATES
-    if carried is not None:
-        statement = statement.where(carried.condition)
-    return list(connection.execute(statement, {"due_by": due_by, "limit": limit}))
-
-
-def still_held(connection: Connection, rows: Sequence[Row[Any]], state: MessageState) -> list[Row[Any]]:
-    """Lock our messages; return those that are still in `state` under the lease they were claimed with.
-
-    An import may have cancelled some of them; another process may have taken back those whose lease ran out. All else
-    about a message stands still while the lease is on it.
-    """
-    if not rows:
-        return []
-    found = connection.execute(_HELD, {"ids": [row.id for row in rows], "state": state.value})
-    tokens = {row.id: row.lease_token for row in found}
-    return [row for row in rows if tokens.get(row.id) == row.lease_token]
-
-
 def by_id(connection: Connection, ids: Iterable[int]) -> list[Row[Any]]:
     found: list[Row[Any]] = []
     for chunk in chunks(sorted(set(ids))):
@@ -411,15 +303,3 @@ def of_enrollment(connection: Connection, enrollment_id: int) -> list[Row[Any]]:
     """Lock and return them: a run may be about to claim one, and locks no contact for that."""
     found = select(messages).where(messages.c.enrollment_id == enrollment_id).order_by(messages.c.id)
     return list(connection.execute(found.with_for_update()))
-
-
-def held_by_run(connection: Connection, run_token: str) -> list[Row[Any]]:
-    """Return what a run has claimed or begun to send: every lease token of it starts with `run_token`."""
-    leased = select(messages).where(messages.c.lease_until.is_not(None), _leased())
-    return list(connection.execute(leased.where(messages.c.lease_token.startswith(run_token))))
-
-
-def expired_leases(connection: Connection, *, before: datetime) -> Sequence[Row[Any]]:
-    """Return the messages whose lease ran out: claimed ones, and ones being sent."""
-    found = select(messages).where(_leased(), messages.c.lease_until < before)
-    return connection.execute(found.order_by(messages.c.lease_until, messages.c.id)).all()

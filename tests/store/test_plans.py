@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import Connection, event, insert, literal, select
 
 from cartctl.domain.brakes import Scope
-from cartctl.store import brakes, carts, feeds, messages, tables
+from cartctl.store import brakes, carts, feeds, messages, queue, tables
 from cartctl.store.database import EngineDatabase
 from cartctl.store.instants import UtcTime
 from tests.bench.stock import fill
@@ -19,13 +19,13 @@ from tests.shop import T0
 IDLE = timedelta(minutes=30)
 OURS = Scope(sequences=frozenset({"cart-recovery"}), place=("main", "website"), but_tests_to=frozenset())
 QUERIES: dict[str, tuple[str, Callable[[Connection], Any]]] = {
-    "is anything due": ("ix_messages_attempt", lambda c: messages.any_due(c, due_by=T0)),
+    "is anything due": ("ix_messages_attempt", lambda c: queue.any_due(c, due_by=T0)),
     "claim": (
         "ix_messages_attempt",
-        lambda c: messages.claim(c, due_by=T0, limit=32, token="t", lease_until=T0, at=T0),
+        lambda c: queue.claim(c, due_by=T0, limit=32, token="t", lease_until=T0, at=T0),
     ),
-    "reap": ("ix_messages_lease", lambda c: messages.expired_leases(c, before=T0)),
-    "give back": ("ix_messages_lease", lambda c: messages.held_by_run(c, "t")),
+    "reap": ("ix_messages_lease", lambda c: queue.expired_leases(c, before=T0)),
+    "give back": ("ix_messages_lease", lambda c: queue.held_by_run(c, "t")),
     "gaps and caps": ("ix_messages_reached", lambda c: messages.reached(c, [1, 2, 3], latest=5)),
     "is anything idle": ("ix_carts_idle", lambda c: carts.any_idle(c, now=T0, idle_after=IDLE)),
     "detect": (

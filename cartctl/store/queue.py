@@ -1,0 +1,138 @@
+"""The queue: which messages are due, and who holds them. Claiming them, and finding leases that ran out.
+
+A lease is a token and a time: only the process that bears the token may work on the message, until then.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Integer, Row, Select, bindparam, or_, select, text
+
+from cartctl.domain.messages import COUNTED, MessageState
+from cartctl.store.carried import Carried
+from cartctl.store.instants import UtcTime
+from cartctl.store.messages import LEASED, move, spelt
+from cartctl.store.sql import among
+from cartctl.store.tables import messages
+
+S = MessageState
+_SCHEDULED = messages.c.state == text("'scheduled'")
+"""Spelt as in the partial index."""
+_IS_LEASED = messages.c.state.in_(spelt(LEASED))
+# What every turn of the sending loop asks is put together once: that takes longer than the asking.
+_CLAIMED = select(messages).where(among(messages.c.id)).order_by(messages.c.attempt_at, messages.c.id)
+_HELD = (
+    select(messages.c.id, messages.c.lease_token)
+    .where(among(messages.c.id), messages.c.state == bindparam("state"))
+    .order_by(messages.c.id)
+    .with_for_update()
+)
+
+
+def _candidates_due() -> Select[Any]:
+    due_by = bindparam("due_by", type_=UtcTime)
+    earlier = messages.alias("earlier")
+    written_to = select(earlier.c.id).where(
+        earlier.c.contact_id == messages.c.contact_id,
+        earlier.c.sent_at >= due_by,
+        earlier.c.state.in_(spelt(COUNTED)),
+        earlier.c.id != messages.c.id,
+    )
+    return (
+        select(messages.c.id, messages.c.contact_id)
+        .where(_SCHEDULED, messages.c.attempt_at <= due_by, ~written_to.exists())
+        .order_by(messages.c.attempt_at, messages.c.id)
+        .limit(bindparam("limit", type_=Integer))
+        .with_for_update(skip_locked=True)
+    )
+
+
+_CANDIDATES = _candidates_due()
+
+
+def any_due(connection: Connection, *, due_by: datetime, carried: Carried | None = None) -> bool:
+    """Say whether there is anything to claim or to reap, without taking a lock: most ticks have nothing.
+
+    `carried`: anything to claim of these.
+    """
+    due = select(messages.c.id).where(_SCHEDULED, messages.c.attempt_at <= due_by)
+    if carried is not None:
+        return bool(connection.execute(select(due.where(carried.condition).exists())).scalar_one())
+    expired = select(messages.c.id).where(_IS_LEASED, messages.c.lease_until < due_by)
+    return bool(connection.execute(select(or_(due.exists(), expired.exists()))).scalar_one())
+
+
+def are_due(connection: Connection, *, due_by: datetime, at_least: int, carried: Carried | None = None) -> bool:
+    """Say whether so many are due, looking at no more."""
+    due = select(messages.c.id).where(_SCHEDULED, messages.c.attempt_at <= due_by)
+    if carried is not None:
+        due = due.where(carried.condition)
+    return connection.execute(due.order_by(messages.c.attempt_at).offset(at_least - 1).limit(1)).first() is not None
+
+
+def claim(
+    connection: Connection,
+    *,
+    due_by: datetime,
+    limit: int,
+    token: str,
+    lease_until: datetime,
+    at: datetime,
+    carried: Carried | None = None,
+) -> list[Row[Any]]:
+    """Claim at most `limit` messages due at `due_by`, when the run began, by time of attempt; one per contact.
+
+    The rows bear `token`: this process alone may work on them until the lease runs out.
+    """
+    chosen: dict[int, int] = {}
+    while len(chosen) < limit:
+        found = _candidates(connection, due_by=due_by, limit=limit, but_not=chosen, carried=carried)
+        for row in found:
+            if len(chosen) < limit:
+                chosen.setdefault(row.contact_id, row.id)
+        if len(found) < limit:
+            break
+    ids = move(connection, chosen.values(), S.SCHEDULED, S.CLAIMED, at=at, lease_token=token, lease_until=lease_until)
+    if not ids:
+        return []
+    return list(connection.execute(_CLAIMED, {"ids": ids}))
+
+
+def _candidates(
+    connection: Connection, *, due_by: datetime, limit: int, but_not: Iterable[int], carried: Carried | None
+) -> list[Row[Any]]:
+    """Lock the next due messages. `but_not`: contacts whose thousand due messages must not make others wait.
+
+    Nor must those of a contact who was written to since the run began (at `due_by`): the gate would put each off.
+    """
+    others = list(but_not)
+    statement = _CANDIDATES.where(messages.c.contact_id.not_in(others)) if others else _CANDIDATES
+    if carried is not None:
+        statement = statement.where(carried.condition)
+    return list(connection.execute(statement, {"due_by": due_by, "limit": limit}))
+
+
+def still_held(connection: Connection, rows: Sequence[Row[Any]], state: MessageState) -> list[Row[Any]]:
+    """Lock our messages; return those that are still in `state` under the lease they were claimed with.
+
+    An import may have cancelled some of them; another process may have taken back those whose lease ran out. All else
+    about a message stands still while the lease is on it.
+    """
+    if not rows:
+        return []
+    found = connection.execute(_HELD, {"ids": [row.id for row in rows], "state": state.value})
+    tokens = {row.id: row.lease_token for row in found}
+    return [row for row in rows if tokens.get(row.id) == row.lease_token]
+
+
+def held_by_run(connection: Connection, run_token: str) -> list[Row[Any]]:
+    """Return what a run has claimed or begun to send: every lease token of it starts with `run_token`."""
+    leased = select(messages).where(messages.c.lease_until.is_not(None), _IS_LEASED)
+    return list(connection.execute(leased.where(messages.c.lease_token.startswith(run_token))))
+
+
+def expired_leases(connection: Connection, *, before: datetime) -> Sequence[Row[Any]]:
+    """Return the messages whose lease ran out: claimed ones, and ones being sent."""
+    found = select(messages).where(_IS_LEASED, messages.c.lease_until < before)
+    return connection.execute(found.order_by(messages.c.lease_until, messages.c.id)).all()
