@@ -1,7 +1,7 @@
 """Where a run dies on purpose, in tests: off unless CARTCTL_TEST_FAILPOINT is set.
 
 `after-gate` kills the process the first time it gets there, `after-gate:3` the third time, `after-gate:3:STOP` stops
-it there (SIGSTOP). The points are those that `jobs.send_due` names when it calls `SendJob.at`.
+it there (SIGSTOP). The points are those that jobs name when they call `SendJob.at`.
 """
 
 import itertools
@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 
 
 def failpoint(environment: Mapping[str, str]) -> Callable[[str], None]:
-    """Return what the sending loop calls at each of its points."""
+    """Return what a job calls at each of its points."""
     chosen = environment.get("CARTCTL_TEST_FAILPOINT")
     if not chosen:
         return lambda _point: None

@@ -42,6 +42,7 @@ def reap(job: SendJob, result: Sent) -> None:
         # Its events may have been imported while the lease ran: then it has been accepted meanwhile.
         taken = events.have_any(connection, moved)
         schedule_next(connection, [owners[id_] for id_ in moved], job.rules, now=now)
+        job.at("in-reap")
     moved = [id_ for id_ in moved if id_ not in taken]
     result.unknown += len(moved)
     for id_ in moved:

@@ -63,6 +63,18 @@ def test_killed_again_and_again(rig: Rig) -> None:
     rig.assert_nothing_was_lost()
 
 
+def test_killed_while_it_takes_back_what_a_killed_run_left(rig: Rig) -> None:
+    rig.fill(CARTS)
+    rig.killed("30m", "after-answer:2")
+    in_hand = rig.states[MessageState.SENDING]
+    assert in_hand
+    rig.killed("36m", "in-reap")
+    assert rig.states[MessageState.SENDING] == in_hand, "all of it or nothing"
+    rig.drain()
+    rig.assert_the_contract(unknown=CONCURRENCY)
+    rig.assert_nothing_was_lost()
+
+
 def test_an_unknown_message_becomes_accepted_when_its_event_arrives(rig: Rig) -> None:
     rig.fill(CARTS)
     rig.killed("30m", "before-settle:1")
