@@ -201,11 +201,13 @@ class Beside:
 
     def _received(self) -> "list[Draft] | None":
         """Return what it has rendered. None: it has ended, or has been at the same mail for too long."""
-        place = None
+        before = None
         try:
             while not self._pipe.poll(PATIENCE_SECONDS):
-                if place == (place := self._at[:]):
+                place = self._at[:]
+                if place == before:
                     return None
+                before = place
             drafts: list[Draft] = self._pipe.recv()
         except (EOFError, OSError):
             return None
@@ -257,8 +259,8 @@ def _keep_open_only(descriptor: int) -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     try:
         opened = [int(each.name) for each in Path("/proc/self/fd").iterdir()]
-    except OSError:
-        opened = list(range(os.sysconf("SC_OPEN_MAX")))
+    except OSError:  # a container without /proc: a run opens far fewer
+        opened = list(range(1024))
     for each in opened:
         if each == descriptor:
             continue
