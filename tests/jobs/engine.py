@@ -22,7 +22,7 @@ from cartctl.mail.message import Accepted, Answer, OutgoingMessage, Probed
 from cartctl.mail.render import Renderer
 from cartctl.store.database import Database, EngineDatabase
 from cartctl.store.tables import enrollments, message_transitions, messages
-from tests.shop import at, write_csv
+from tests.shop import at, cart, write_csv
 
 RULES = wiring.rules(
     config.load(
@@ -94,6 +94,10 @@ class Engine:
 
     def carts(self, *rows: dict[str, str], when: str = "5m") -> None:
         import_file(self.database, self._file(rows), kind="carts", options=self._options, rules=PURCHASE, now=at(when))
+
+    def shoppers(self, count: int) -> None:
+        """As many carts, each of somebody else."""
+        self.carts(*(cart(f"c-{n}", email=f"shopper{n}@example.com") for n in range(count)))
 
     def orders(self, *rows: dict[str, str], when: str) -> None:
         options = self._options

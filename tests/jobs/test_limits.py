@@ -20,10 +20,6 @@ def engine(db: EngineDatabase, tmp_path: Path) -> Engine:
     return Engine(db, tmp_path)
 
 
-def shoppers(engine: Engine, count: int) -> None:
-    engine.carts(*(cart(f"c-{n}", email=f"shopper{n}@example.com") for n in range(count)))
-
-
 def taking(mail: OutgoingMessage) -> Answer:
     return Accepted(f"receipt-{mail.id}")
 
@@ -71,7 +67,7 @@ def test_a_recipient_at_whom_every_run_stops_keeps_nobody_waiting_for_longer_tha
 
 
 def test_messages_that_waited_for_the_provider_use_up_no_try(engine: Engine, db: EngineDatabase) -> None:
-    shoppers(engine, 1)
+    engine.shoppers(1)
     engine.provider.answer = lambda _mail: Throttled(wait=timedelta(minutes=10))
     for minute in range(30, 180, 10):
         engine.run(f"{minute}m")
@@ -84,7 +80,7 @@ def test_messages_that_waited_for_the_provider_use_up_no_try(engine: Engine, db:
 @pytest.mark.parametrize("answer", [Unavailable("no connection"), Throttled(wait=timedelta(hours=20))])
 def test_no_wait_reaches_beyond_grace(engine: Engine, db: EngineDatabase, answer: Answer) -> None:
     """The message is due at 30 minutes; its grace ends a day later."""
-    shoppers(engine, 1)
+    engine.shoppers(1)
     engine.provider.answer = lambda _mail: answer
     for tick in ("30m", "20h40m", "24h29m30s"):
         engine.run(tick)
@@ -95,7 +91,7 @@ def test_no_wait_reaches_beyond_grace(engine: Engine, db: EngineDatabase, answer
 
 
 def test_the_rate_is_kept_and_bounds_the_chunk(engine: Engine, db: EngineDatabase) -> None:
-    shoppers(engine, 6)
+    engine.shoppers(6)
     pauses: list[float] = []
     claimed: list[int] = []
     now = at("30m")
@@ -125,7 +121,7 @@ def test_a_clock_that_is_set_back_stalls_no_run(engine: Engine, back: str, at_on
     """By a pause what has passed the gate would leave an hour later, whoever has bought meanwhile. And what is not due
     any more would be claimed again and again: it waits for a run at which it is.
     """
-    shoppers(engine, 6)
+    engine.shoppers(6)
     engine.run("31m", limit=0)
     pauses: list[float] = []
     now = at("40m")
@@ -146,7 +142,7 @@ def test_a_clock_that_is_set_back_stalls_no_run(engine: Engine, back: str, at_on
 
 def test_who_buys_while_others_wait_for_their_turn_is_not_written_to(engine: Engine) -> None:
     """The rate decides how many may pass the gate, not only how many leave: what has passed is not asked again."""
-    shoppers(engine, 6)
+    engine.shoppers(6)
     now = at("30m")
 
     def pause(seconds: float) -> None:
@@ -162,7 +158,7 @@ def test_who_buys_while_others_wait_for_their_turn_is_not_written_to(engine: Eng
 
 def test_hundreds_of_due_messages_of_one_shopper_delay_nobody(engine: Engine, db: EngineDatabase) -> None:
     """They were all due before anybody else's; each run writes to one shopper once."""
-    shoppers(engine, 3)
+    engine.shoppers(3)
     with db.write() as connection:
         connection.execute(insert(contacts), [{"id": 1000, "email_normalised": "greedy@example.com"}])
         connection.execute(insert(carts), [_cart(n) for n in range(1000, 1300)])

@@ -34,10 +34,6 @@ def engine(db: EngineDatabase, tmp_path: Path) -> Engine:
     return Engine(db, tmp_path)
 
 
-def shoppers(engine: Engine, count: int) -> None:
-    engine.carts(*(cart(f"c-{n}", email=f"shopper{n}@example.com") for n in range(count)))
-
-
 def failing(_mail: OutgoingMessage) -> Answer:
     return Unknown("answer 503")
 
@@ -53,7 +49,7 @@ def unknown(engine: Engine) -> int:
 @pytest.mark.parametrize("answer", [Unknown("answer 503"), Unavailable("no connection")])
 def test_an_outage_stops_the_run_and_then_ever_rarer_messages_are_tried(engine: Engine, answer: Answer) -> None:
     """A provider that says it is well and fails with mails: they are tried after 10, 20, 40, 60, 60 minutes."""
-    shoppers(engine, 60)
+    engine.shoppers(60)
     engine.provider.answer = lambda _mail: answer
     given: dict[int, int] = {}
     for minute in range(30, 225, 5):
@@ -89,7 +85,7 @@ def test_an_hour_of_failures_harms_few_mails_of_a_shop_that_has_some_due_at_ever
 
 @pytest.mark.parametrize(("probed", "harmed"), [(Probed(), 7), (DOWN, 5)])
 def test_forty_minutes_of_failures_harm_few_of_a_dozen_due_at_once(engine: Engine, probed: Probed, harmed: int) -> None:
-    shoppers(engine, 12)
+    engine.shoppers(12)
     engine.provider.answer, engine.provider.probed = failing, probed
     for minute in range(30, 70, 5):
         engine.run(f"{minute}m")
@@ -110,7 +106,7 @@ def test_failures_are_counted_from_run_to_run_and_an_answer_about_a_mail_ends_th
 
 def test_a_provider_that_cannot_be_reached_costs_a_mail_one_try(engine: Engine, db: EngineDatabase) -> None:
     """Three mails, and nobody there for a good part of a day: they go out when it is back."""
-    shoppers(engine, 3)
+    engine.shoppers(3)
     engine.provider.answer = lambda _mail: Unavailable("no connection")
     engine.provider.probed = Probed("no connection", is_down=True)
     for minute in range(30, 600, 10):
@@ -144,7 +140,7 @@ def test_a_question_that_goes_wrong_keeps_no_mail_back(engine: Engine) -> None:
 
 
 def test_an_outage_in_the_middle_costs_no_more_than_what_is_under_way(engine: Engine) -> None:
-    shoppers(engine, 60)
+    engine.shoppers(60)
     engine.provider.answer = lambda mail: taking(mail) if len(engine.provider.given) < 20 else failing(mail)
     result = engine.run("30m", concurrency=8)
     assert result.sent.sent == 19
@@ -153,7 +149,7 @@ def test_an_outage_in_the_middle_costs_no_more_than_what_is_under_way(engine: En
 
 def test_what_was_under_way_when_the_run_stopped_changes_nothing(engine: Engine) -> None:
     """Of eight answers that come together five are failures, and then three are not."""
-    shoppers(engine, 30)
+    engine.shoppers(30)
     engine.executor = Inline
     engine.provider.answer = lambda mail: failing(mail) if 10 < len(engine.provider.given) <= 15 else taking(mail)
     result = engine.run("30m", concurrency=8)
@@ -164,7 +160,7 @@ def test_what_was_under_way_when_the_run_stopped_changes_nothing(engine: Engine)
 
 
 def test_what_an_older_version_has_left_counts_as_five_failures(engine: Engine) -> None:
-    shoppers(engine, 8)
+    engine.shoppers(8)
     with engine.database.write() as connection:
         connection.execute(insert(marks).values(name="breaker-sendgrid", value="open", at=at("25m")))
     engine.provider.answer = failing
@@ -175,7 +171,7 @@ def test_what_an_older_version_has_left_counts_as_five_failures(engine: Engine) 
 
 
 def test_a_clock_that_went_back_keeps_nothing_waiting(engine: Engine) -> None:
-    shoppers(engine, 8)
+    engine.shoppers(8)
     with engine.database.write() as connection:
         connection.execute(insert(marks).values(name="breaker-sendgrid", value="9", at=at("720h")))
     assert engine.run("30m").sent.sent == 8
@@ -183,7 +179,7 @@ def test_a_clock_that_went_back_keeps_nothing_waiting(engine: Engine) -> None:
 
 def after_an_outage(engine: Engine) -> None:
     """The breaker is open; others are due at 65 minutes, and at 70."""
-    shoppers(engine, 5)
+    engine.shoppers(5)
     engine.provider.answer = failing
     engine.run("30m")
     assert len(engine.provider.given) == 5
@@ -232,7 +228,7 @@ def test_a_probe_that_is_never_answered_proves_nothing(engine: Engine) -> None:
 
 
 def test_single_failures_open_nothing(engine: Engine) -> None:
-    shoppers(engine, 30)
+    engine.shoppers(30)
     engine.provider.answer = lambda mail: failing(mail) if mail.id % 3 == 0 else taking(mail)
     result = engine.run("30m", concurrency=1)
     assert (result.sent.sent, result.sent.unknown) == (20, 10)
@@ -242,7 +238,7 @@ def test_single_failures_open_nothing(engine: Engine) -> None:
 
 
 def test_five_refusals_for_no_fault_of_the_recipients_stop_a_run_that_has_sent_nothing(engine: Engine) -> None:
-    shoppers(engine, 30)
+    engine.shoppers(30)
     engine.provider.answer = lambda _mail: Rejected("554 5.7.1")
     result = engine.run("30m", concurrency=16)
     assert (len(engine.provider.given), result.sent.failed) == (5, 5)
@@ -257,7 +253,7 @@ def test_five_refusals_for_no_fault_of_the_recipients_stop_a_run_that_has_sent_n
 
 @pytest.mark.parametrize("answer", [Rejected("550 5.1.1", bad_recipient=True), Unavailable("450", for_recipient=True)])
 def test_what_blames_its_recipient_stops_no_run(engine: Engine, answer: Answer) -> None:
-    shoppers(engine, 30)
+    engine.shoppers(30)
     engine.provider.answer = lambda _mail: answer
     result = engine.run("30m", concurrency=16)
     assert len(engine.provider.given) == 30
@@ -265,7 +261,7 @@ def test_what_blames_its_recipient_stops_no_run(engine: Engine, answer: Answer) 
 
 
 def test_refusals_stop_no_run_that_has_sent_something(engine: Engine) -> None:
-    shoppers(engine, 30)
+    engine.shoppers(30)
     engine.provider.answer = lambda mail: taking(mail) if mail.id == 3 else Rejected("400")
     result = engine.run("30m", concurrency=16)
     assert (result.sent.sent, result.sent.failed) == (1, 29)
@@ -316,7 +312,7 @@ def test_sendgrid_is_asked_before_it_is_given_a_mail(
     for path, status in answers.items():
         server.expect_request(path).respond_with_data(status=status)
     engine.provider = OverTheWire(server, authority)
-    shoppers(engine, 3)
+    engine.shoppers(3)
     engine.carts(*(cart(f"d-{n}", seen="5m", email=f"d{n}@example.com") for n in range(9)))
     for minute in range(30, 90, 5):
         result = engine.run(f"{minute}m")

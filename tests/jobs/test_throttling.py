@@ -13,7 +13,7 @@ from cartctl.store.database import EngineDatabase
 from cartctl.store.tables import marks, messages
 from tests.jobs.engine import Engine, Provider
 from tests.jobs.world import Inline
-from tests.shop import at, cart
+from tests.shop import at
 
 SECOND = timedelta(seconds=1)
 
@@ -71,10 +71,6 @@ def engine(db: EngineDatabase, tmp_path: Path) -> Waiting:
     return Waiting(db, tmp_path)
 
 
-def shoppers(engine: Engine, count: int) -> None:
-    engine.carts(*(cart(f"c-{n}", email=f"shopper{n}@example.com") for n in range(count)))
-
-
 def reminded(engine: Engine) -> int:
     return [(step, state) for step, state, _ in engine.states].count(("reminder", "accepted"))
 
@@ -84,7 +80,7 @@ def test_a_provider_that_takes_two_a_second_is_given_most_in_one_run_and_the_res
     engine: Waiting, refusal: Throttled
 ) -> None:
     engine.provider = Limited(lambda: engine.now, 2, refusal)
-    shoppers(engine, 60)
+    engine.shoppers(60)
     result = engine.tick("30m")
     assert not result.has_problems
     assert result.sent.sent >= 35, "of three that are handed over each second two are taken"
@@ -101,7 +97,7 @@ def test_a_provider_that_takes_two_a_second_is_given_most_in_one_run_and_the_res
 def test_nothing_is_claimed_or_under_way_while_a_run_waits(engine: Waiting) -> None:
     """However often it waits, no lease runs out."""
     engine.provider = Limited(lambda: engine.now, 4, Throttled(wait=timedelta(seconds=30)))
-    shoppers(engine, 60)
+    engine.shoppers(60)
     engine.tick("30m", concurrency=8)
     assert len(engine.pauses) > 5
     assert set(engine.held) == {0}
@@ -117,7 +113,7 @@ def test_after_a_wait_half_as_many_are_under_way_and_then_more_again(engine: Wai
         return Throttled(wait=SECOND) if mail.id == 60 else Accepted("r")
 
     engine.provider.answer = answer
-    shoppers(engine, 140)
+    engine.shoppers(140)
     assert engine.tick("30m").sent.sent == 139
     before, after = under_way
     assert max(before) == 16
@@ -126,7 +122,7 @@ def test_after_a_wait_half_as_many_are_under_way_and_then_more_again(engine: Wai
 
 
 def test_a_long_wait_is_left_to_the_runs_to_come(engine: Waiting) -> None:
-    shoppers(engine, 40)
+    engine.shoppers(40)
     engine.provider.answer = lambda mail: (
         Accepted("r") if mail.id <= 20 else Throttled(until=engine.now + timedelta(seconds=31))
     )
@@ -148,7 +144,7 @@ def test_a_long_wait_is_left_to_the_runs_to_come(engine: Waiting) -> None:
     ],
 )
 def test_a_run_that_waits_in_vain_ends_and_says_so(engine: Waiting, refusal: Throttled, pauses: list[float]) -> None:
-    shoppers(engine, 60)
+    engine.shoppers(60)
     engine.provider.answer = lambda _mail: refusal
     result = engine.tick("30m")
     assert engine.pauses == pauses
@@ -164,7 +160,7 @@ def test_a_run_that_waits_in_vain_ends_and_says_so(engine: Waiting, refusal: Thr
 
 
 def test_a_run_with_nothing_more_to_send_waits_for_nobody(engine: Waiting) -> None:
-    shoppers(engine, 3)
+    engine.shoppers(3)
     engine.provider.answer = lambda mail: Accepted("r") if mail.id == 1 else Throttled(wait=SECOND)
     result = engine.tick("30m")
     assert (result.sent.sent, result.sent.retried, engine.pauses) == (1, 2, [])
@@ -172,7 +168,7 @@ def test_a_run_with_nothing_more_to_send_waits_for_nobody(engine: Waiting) -> No
 
 def test_a_provider_that_fails_beside_is_left_alone_all_the_same(engine: Waiting) -> None:
     """Neither a wait nor an answer that asks for one ends a row of failures."""
-    shoppers(engine, 60)
+    engine.shoppers(60)
     engine.provider.answer = lambda mail: Throttled(wait=SECOND) if mail.id % 2 else Unknown("answer 503")
     result = engine.tick("30m")
     assert result.sent.unknown == 5
