@@ -141,6 +141,7 @@ def _run(files: list[int]) -> None:
     os.environ.clear()
     os.environ.update(environment)
     time.tzset()
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background of a shell
     from cartctl.cli import main
 
     main(arguments)
