@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import Connection, Row, Select, func, select
 
-from cartctl.domain.carts import Item
 from cartctl.domain.money import UNKNOWN_CURRENCY, Money
 from cartctl.domain.sequences import Sequence as MailSequence
 from cartctl.domain.sequences import Step
@@ -60,12 +59,12 @@ class Sender:
     reply_to: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class Content:
-    """What one message is about."""
+class Content(NamedTuple):
+    """What one message is about. A plain tuple: it may go to another process, which dataclasses do slowly."""
 
     row: Row[Any]
-    items: tuple[Item, ...]
+    lines: Sequence[carts.Line]
+    """The cart's, none without one."""
     coupon: str = ""
     """The code it shows, in a step that names a coupon; "" where there is none."""
     used_up: str = ""
@@ -81,8 +80,8 @@ def load(
     """
     by_enrollment = {row.enrollment_id: row.id for row in message_rows}
     rows = connection.execute(_ABOUT, {"ids": list(by_enrollment)}).all()
-    currencies = {row.cart_id: row.currency for row in rows if row.cart_id is not None}
-    lines = carts.items(connection, list(currencies), currencies)
+    cart_ids = [row.cart_id for row in rows if row.cart_id is not None]
+    lines = carts.lines(connection, cart_ids)
     abouts = {by_enrollment[row.enrollment_id]: row for row in rows}
     steps = {message.id: rules.step(abouts[message.id].sequence, message.step) for message in message_rows}
     codes = coupon_codes.reserve(connection, message_rows, steps, rules, now=now)
@@ -120,7 +119,7 @@ class Composer:
         store = self._rules.store(row.store)
         facts = MailFacts(
             first_name=row.first_name,
-            items=content.items,
+            items=carts.as_items(content.lines, row.currency),
             currency=row.currency,
             total=Money.from_minor(row.total_minor, row.currency),
             locale=row.locale or store.locale,

@@ -295,13 +295,13 @@ class _Loop:
         return Flown(ready, since, answer)
 
     def _land(self) -> list[Flown]:
-        """Wait for answers: a third of what is under way, or those before a lull; of a few, all.
+        """Wait for answers: a quarter of what is under way, or those before a lull; of a few, all.
 
         The others are with the provider meanwhile. With more awaited, too little was there during a turn.
         A few together are settled in one order, whichever answer was first.
         """
         flown: list[Flown] = []
-        enough = max((self.flying + 2) // 3, min(self.flying, FEW))
+        enough = max((self.flying + 3) // 4, min(self.flying, FEW))
         lull = LULL_SECONDS if self.flying <= FEW else BREATH_SECONDS
         # What is nearly rendered does not wait for a provider that is in no hurry.
         first = LULL_SECONDS if self.desk.pending and not self.ready else None

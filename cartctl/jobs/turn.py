@@ -4,7 +4,7 @@ They are one transaction because each frees the way for the next: so no more mes
 `concurrency` are ever between the commit of `sending` and that of their answer, and a chunk waits for the disk once.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -69,10 +69,12 @@ def turn(
         contacts.lock(connection, [*people, *(one.row.contact_id for one in ready)])
         now = job.clock()  # only here: an import may have held the database for longer than a lease, or into the night
         turned.lease_until = now + job.rules.lease
-        _settle(connection, job, equipment, flown, turned, now=now)
-        _gate(connection, job, equipment, ready, turned, now=now, started_at=started_at)
-        unused = queue.still_held(connection, [one.row for one in give_back], S.CLAIMED)
-        messages.move(connection, [row.id for row in unused], S.CLAIMED, S.SCHEDULED, at=now, reason="run-stopped")
+        held = queue.held(connection, _rows(flown, [*ready, *give_back]))
+        _settle(connection, job, equipment, flown, turned, held=held, now=now)
+        claimed = [one for one in ready if held.get(one.row.id) == S.CLAIMED]
+        _gate(connection, job, equipment, claimed, turned, now=now, started_at=started_at)
+        unused = [one.row.id for one in give_back if held.get(one.row.id) == S.CLAIMED]
+        messages.move(connection, unused, S.CLAIMED, S.SCHEDULED, at=now, reason="run-stopped")
         if want > 0:
             rows = queue.claim(
                 connection,
@@ -89,6 +91,10 @@ def turn(
     return turned
 
 
+def _rows(flown: Iterable[Flown], ready: Iterable[Ready]) -> list[Row[Any]]:
+    return [*(flight.ready.row for flight in flown), *(one.row for one in ready)]
+
+
 def give_back_all(
     job: SendJob, equipment: Equipment, flown: Sequence[Flown], *, run_token: str, unlaunched: Mapping[int, Ready]
 ) -> Turned:
@@ -98,14 +104,13 @@ def give_back_all(
     """
     turned = Turned()
     with job.database.write(carts="rely") as connection:
-        held = queue.held_by_run(connection, run_token)
-        contacts.lock(connection, [row.contact_id for row in held])
+        contacts.lock(connection, [row.contact_id for row in queue.held_by_run(connection, run_token)])
         now = job.clock()
-        _settle(connection, job, equipment, flown, turned, now=now)
-        held = queue.held_by_run(connection, run_token)
-        claimed = [row.id for row in held if row.state == S.CLAIMED]
+        _settle(connection, job, equipment, flown, turned, held=queue.held(connection, _rows(flown, ())), now=now)
+        left = queue.held_by_run(connection, run_token)
+        claimed = [row.id for row in left if row.state == S.CLAIMED]
         messages.move(connection, claimed, S.CLAIMED, S.SCHEDULED, at=now, reason="never-left")
-        before = {row.id: unlaunched[row.id].row for row in held if row.state == S.SENDING and row.id in unlaunched}
+        before = {row.id: unlaunched[row.id].row for row in left if row.state == S.SENDING and row.id in unlaunched}
         unsent = [
             Change(
                 id=id_,
@@ -116,7 +121,7 @@ def give_back_all(
             for id_, row in before.items()
         ]
         messages.move_each(connection, S.SENDING, unsent, at=now)
-        drop_if_stopped(connection, [row.enrollment_id for row in held], now=now)
+        drop_if_stopped(connection, [row.enrollment_id for row in left], now=now)
     return turned
 
 
@@ -124,10 +129,10 @@ def put_off(job: SendJob, faulty: Sequence[tuple[Row[Any], str]]) -> None:
     """Put messages that could not be rendered into the queue again, each with its reason. None waits past its grace."""
     reasons = {row.id: reason for row, reason in faulty}
     with job.database.write() as connection:
-        held = queue.still_held(connection, [row for row, _ in faulty], S.CLAIMED)
+        held = queue.held(connection, [row for row, _ in faulty])
         now = job.clock()
         changes = []
-        for row in held:
+        for row in [row for row, _ in faulty if held.get(row.id) == S.CLAIMED]:
             latest = max(now, row.due_at + job.rules.time_for(is_test=row.is_test).grace)
             values = FREE | {"attempt_at": min(now + TEMPLATE_RETRY, latest)}
             changes.append(Change(id=row.id, to_state=S.SCHEDULED, reason=reasons[row.id], values=values))
@@ -141,15 +146,16 @@ def _settle(
     flown: Sequence[Flown],
     turned: Turned,
     *,
+    held: Mapping[int, str],
     now: datetime,
 ) -> None:
     """Write the answers down, and what follows. A lease that was lost meanwhile settles nothing: this process slept."""
     if not flown:
         return
-    held = {row.id: row for row in queue.still_held(connection, [flight.ready.row for flight in flown], S.SENDING)}
     lost: list[Flown] = []
     for flight in flown:
-        if row := held.get(flight.ready.row.id):
+        row = flight.ready.row
+        if held.get(row.id) == S.SENDING:
             turned.settled.append((flight, outcome(flight, row, equipment.transport, job, now=now)))
         else:
             lost.append(flight)
@@ -225,15 +231,15 @@ def outcome(flight: Flown, row: Row[Any], transport: Transport, job: SendJob, *,
 
     def final(state: MessageState, reason: str = "", *, receipt: str = "", sent: bool = True) -> Change:
         state = S.UNKNOWN if in_doubt and state == S.FAILED else state
-        changed = {"receipt": receipt} | handed(tried_at if sent else row.sent_at)
-        return Change(id=row.id, to_state=state, reason=reason[:200], values=values | changed)
+        changed = {"receipt": _kept(receipt)} | handed(tried_at if sent else row.sent_at)
+        return Change(id=row.id, to_state=state, reason=_kept(reason), values=values | changed)
 
     def again(
         reason: str, at: datetime, *, tries: int = row.attempts, sent_at: datetime | None = row.sent_at
     ) -> Change:
         at = min(at, max(now, row.due_at + job.rules.time.grace))
         changed = {"attempts": tries, "attempt_at": at} | handed(sent_at)
-        return Change(id=row.id, to_state=S.SCHEDULED, reason=reason[:200], values=values | changed)
+        return Change(id=row.id, to_state=S.SCHEDULED, reason=_kept(reason), values=values | changed)
 
     wait = backoff(attempts, message_id=row.id)
     match flight.answer:
@@ -257,6 +263,11 @@ def outcome(flight: Flown, row: Row[Any], transport: Transport, job: SendJob, *,
             if attempts >= MAX_ATTEMPTS:
                 return final(S.FAILED, f"gave up after {attempts} tries: {reason}", sent=False)
             return again(reason, now + wait, tries=attempts)
+
+
+def _kept(told: str) -> str:
+    """What a provider told, as every database takes it: PostgreSQL refuses NUL, and with it the whole turn."""
+    return "".join(character if character.isprintable() else " " for character in told[:200])
 
 
 def may_ask_again(transport_name: str, since: datetime, now: datetime) -> bool:
@@ -284,7 +295,7 @@ def _gate(
     if not ready:
         return
     by_id = {one.row.id: one for one in ready}
-    rows = queue.still_held(connection, [one.row for one in ready], S.CLAIMED)
+    rows = [one.row for one in ready]
     verdicts = gate.judge(
         connection, rows, rules=job.rules, hashing_key=equipment.hashing_key, now=now, run_started_at=started_at
     )

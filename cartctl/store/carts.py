@@ -1,6 +1,6 @@
 """Carts: what imports write, and what detection asks for."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -286,14 +286,30 @@ _ITEMS = (
 )
 
 
+Line = tuple[Any, ...]
+"""What the database keeps of an item, for `as_items`."""
+
+
 def items(connection: Connection, cart_ids: Sequence[int], currencies: dict[int, str]) -> dict[int, tuple[Item, ...]]:
     """Return the items of carts, dearest line first, prices in the cart's currency."""
-    found: dict[int, list[Item]] = {id_: [] for id_ in cart_ids}
+    return {id_: as_items(found, currencies[id_]) for id_, found in lines(connection, cart_ids).items()}
+
+
+def lines(connection: Connection, cart_ids: Sequence[int]) -> dict[int, list[Line]]:
+    found: dict[int, list[Line]] = {id_: [] for id_ in cart_ids}
     for chunk in chunks(list(cart_ids)):
-        for cart_id, minor, *rest in connection.execute(_ITEMS, {"ids": chunk}):
-            price = None if minor is None else Money.from_minor(minor, currencies[cart_id]).amount
-            found[cart_id].append(Item(unit_price=price, **dict(zip(_ITEM, rest, strict=True))))
-    return {id_: in_display_order(list_) for id_, list_ in found.items()}
+        for cart_id, *line in connection.execute(_ITEMS, {"ids": chunk}):
+            found[cart_id].append(tuple(line))
+    return found
+
+
+def as_items(found: Iterable[Line], currency: str) -> tuple[Item, ...]:
+    """Return lines as the items of their cart, dearest first."""
+    made: list[Item] = []
+    for minor, *rest in found:
+        price = None if minor is None else Money.from_minor(minor, currency).amount
+        made.append(Item(unit_price=price, **dict(zip(_ITEM, rest, strict=True))))
+    return in_display_order(made)
 
 
 def any_idle(connection: Connection, *, now: datetime, idle_after: timedelta) -> bool:

@@ -16,6 +16,8 @@ from sqlalchemy import (
     bindparam,
     func,
     insert,
+    literal,
+    literal_column,
     select,
     update,
 )
@@ -23,7 +25,8 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from cartctl.domain.messages import COUNTED, OPEN, RESUMABLE, TRANSITIONS, MessageState
 from cartctl.store import coupons, events
-from cartctl.store.sql import among, chunks
+from cartctl.store.instants import UtcTime
+from cartctl.store.sql import among, as_rows, chunks, given
 from cartctl.store.tables import message_transitions, messages
 
 S = MessageState
@@ -31,14 +34,29 @@ LEASED = frozenset({S.CLAIMED, S.SENDING})
 """Whoever holds one has a lease on it; every other state ends the lease."""
 
 
-def spelt(states: Iterable[MessageState]) -> list[str]:
-    """Return states as they stand in the table."""
-    return sorted(state.value for state in states)
+def spelt(states: Iterable[MessageState]) -> list[ColumnElement[str]]:
+    """Return states to compare with, as part of the statement: lists of parameters are put together at each asking."""
+    return [literal_column(f"'{state.value}'") for state in sorted(states)]
 
 
 # What every turn of the sending loop asks is put together once: that takes longer than the asking.
-_INSERT_TRANSITION = insert(message_transitions)
-_INSERT_MESSAGE = insert(messages).returning(messages.c.id, messages.c.reason)
+_PARTS = [message_transitions.c[name] for name in ("message_id", "to_state", "reason", "facts")]
+_INSERT_TRANSITIONS = insert(message_transitions).from_select(
+    [*_PARTS, message_transitions.c.from_state, message_transitions.c.at],
+    select(
+        given(*_PARTS),
+        bindparam("from_state", type_=message_transitions.c.from_state.type),
+        bindparam("at", type_=UtcTime),
+    ),
+)
+_PLANNED = [
+    messages.c[name] for name in ("enrollment_id", "contact_id", "step", "reason", "due_at", "attempt_at", "is_test")
+]
+_SCHEDULE = (
+    insert(messages)
+    .from_select([*_PLANNED, messages.c.state], select(given(*_PLANNED), literal(S.SCHEDULED.value)))
+    .returning(messages.c.id, messages.c.reason)
+)
 _OF_ENROLLMENTS = select(
     messages.c.id, messages.c.enrollment_id, messages.c.step, messages.c.state, messages.c.reason
 ).where(among(messages.c.enrollment_id))
@@ -94,7 +112,7 @@ def move(
         changed = connection.execute(statement, parameters | {"ids": chunk})
         moved += changed.scalars()
     known = facts or {}
-    record(connection, [(id_, reason, known.get(id_, "")) for id_ in moved], from_state.value, to_state, at)
+    record(connection, from_state.value, [(id_, to_state.value, reason, known.get(id_, "")) for id_ in moved], at=at)
     if to_state == S.UNKNOWN:
         _heed_events(connection, moved, at=at)
     return moved
@@ -121,68 +139,53 @@ class Change:
 def move_each(connection: Connection, from_state: MessageState, changes: Sequence[Change], *, at: datetime) -> None:
     """Change messages of which each has its own outcome; all bring the same `values`, by name.
 
-    They must be known to be in `from_state`, and locked: see `queue.still_held`.
+    They must be known to be in `from_state`, and locked: see `queue.held`.
     """
     if not changes:
         return
     for change in changes:
         assert change.to_state in TRANSITIONS[from_state], (from_state, change.to_state)
-    connection.execute(
-        _update_each(from_state, tuple(changes[0].values)),
-        [
-            {"the_id": change.id, "new_state": change.to_state.value, "new_reason": change.reason}
-            | {f"new_{name}": value for name, value in change.values.items()}
-            for change in sorted(changes, key=lambda change: change.id)
-        ],
-    )
-    for to_state in MessageState:
-        group = [(change.id, change.reason, change.facts) for change in changes if change.to_state == to_state]
-        record(connection, group, from_state.value, to_state, at)
+    names = tuple(changes[0].values)
+    rows = [(change.id, change.to_state.value, change.reason, *_in_order(change.values, names)) for change in changes]
+    connection.execute(_update_each(names), {"rows": as_rows(rows), "from_state": from_state.value})
+    made = [(change.id, change.to_state.value, change.reason, change.facts) for change in changes]
+    record(connection, from_state.value, made, at=at)
     _heed_events(connection, [change.id for change in changes if change.to_state == S.UNKNOWN], at=at)
 
 
+def _in_order(values: Mapping[str, Any], names: Iterable[str]) -> list[Any]:
+    return [values[name] for name in names]
+
+
 @lru_cache(maxsize=64)
-def _update_each(from_state: MessageState, names: tuple[str, ...]) -> Update:
-    return _setting(names).where(messages.c.id == bindparam("the_id"), messages.c.state == from_state.value)
+def _update_each(names: tuple[str, ...]) -> Update:
+    changed = [messages.c[name] for name in ("state", "reason", *names)]
+    rows = given(messages.c.id, *changed)
+    new = {column: rows.c[column.name] for column in changed}
+    is_it = (messages.c.id == rows.c.id, messages.c.state == bindparam("from_state"))
+    return update(messages).values(new).where(*is_it)
 
 
 @lru_cache(maxsize=64)
 def _update_all(names: tuple[str, ...], *, if_expired: bool) -> ReturningUpdate[Any]:
-    statement = _setting(names).where(among(messages.c.id), messages.c.state == bindparam("from_state"))
+    statement = setting(names).where(among(messages.c.id), messages.c.state == bindparam("from_state"))
     if if_expired:
         statement = statement.where(messages.c.lease_until < bindparam("expired_at"))
     return statement.returning(messages.c.id)
 
 
-def _setting(names: tuple[str, ...]) -> Update:
+def setting(names: tuple[str, ...]) -> Update:
+    """Return an update of state, reason and these columns, to `new_state` and so on. A transition belongs beside it."""
     return update(messages).values({name: bindparam(f"new_{name}") for name in ("state", "reason", *names)})
 
 
-def record(
-    connection: Connection,
-    changes: Sequence[tuple[int, str, str]],
-    from_state: str,
-    to_state: MessageState,
-    at: datetime,
-) -> None:
-    """Write down transitions: (message, reason, facts)."""
-    if changes and to_state in (S.SKIPPED, S.CANCELLED):
-        coupons.release(connection, [id_ for id_, _, _ in changes])
-    if changes:
-        connection.execute(
-            _INSERT_TRANSITION,
-            [
-                {
-                    "message_id": id_,
-                    "at": at,
-                    "from_state": from_state,
-                    "to_state": to_state.value,
-                    "reason": reason,
-                    "facts": facts,
-                }
-                for id_, reason, facts in changes
-            ],
-        )
+def record(connection: Connection, from_state: str, made: Sequence[tuple[int, str, str, str]], *, at: datetime) -> None:
+    """Write down transitions: (message, state, reason, facts). Who has left without a mail gives back their code."""
+    if not made:
+        return
+    if gone := [id_ for id_, to_state, _, _ in made if to_state in (S.SKIPPED, S.CANCELLED)]:
+        coupons.release(connection, gone)
+    connection.execute(_INSERT_TRANSITIONS, {"rows": as_rows(made), "from_state": from_state, "at": at})
 
 
 Past = Mapping[int, Sequence[Row[Any]]]
@@ -208,20 +211,11 @@ def schedule(connection: Connection, planned: Sequence[Planned], past: Past, *, 
     fresh = [plan for plan in planned if (plan.enrollment_id, plan.step) not in known]
     if fresh:
         rows = [
-            {
-                "enrollment_id": plan.enrollment_id,
-                "contact_id": plan.contact_id,
-                "step": plan.step,
-                "state": S.SCHEDULED.value,
-                "reason": plan.reason,
-                "due_at": plan.due_at,
-                "attempt_at": plan.due_at,
-                "is_test": plan.is_test,
-            }
+            (plan.enrollment_id, plan.contact_id, plan.step, plan.reason, plan.due_at, plan.due_at, plan.is_test)
             for plan in fresh
         ]
-        made = connection.execute(_INSERT_MESSAGE, rows).all()
-        record(connection, [(id_, reason, "") for id_, reason in made], "", S.SCHEDULED, at)
+        made = connection.execute(_SCHEDULE, {"rows": as_rows(rows)}).all()
+        record(connection, "", [(id_, S.SCHEDULED.value, reason, "") for id_, reason in made], at=at)
     for plan in planned:
         if id_ := known.get((plan.enrollment_id, plan.step)):
             values: dict[str, Any] = {"due_at": plan.due_at, "attempt_at": plan.due_at, "attempts": 0}

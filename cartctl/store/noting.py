@@ -41,4 +41,4 @@ def note(
             "is_test": is_test,
         }
         id_ = connection.execute(insert(messages).values(row).returning(messages.c.id)).scalar_one()
-        messages_store.record(connection, [(id_, reason, "")], "", state, at)
+        messages_store.record(connection, "", [(id_, state.value, reason, "")], at=at)

@@ -7,12 +7,12 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Row, Select, bindparam, or_, select, text
+from sqlalchemy import Connection, Integer, Row, Select, bindparam, literal_column, or_, select, text
 
 from cartctl.domain.messages import COUNTED, MessageState
 from cartctl.store.carried import Carried
 from cartctl.store.instants import UtcTime
-from cartctl.store.messages import LEASED, move, spelt
+from cartctl.store.messages import LEASED, record, setting, spelt
 from cartctl.store.sql import among
 from cartctl.store.tables import messages
 
@@ -21,10 +21,14 @@ _SCHEDULED = messages.c.state == text("'scheduled'")
 """Spelt as in the partial index."""
 _IS_LEASED = messages.c.state.in_(spelt(LEASED))
 # What every turn of the sending loop asks is put together once: that takes longer than the asking.
-_CLAIMED = select(messages).where(among(messages.c.id)).order_by(messages.c.attempt_at, messages.c.id)
+_CLAIM = (
+    setting(("lease_token", "lease_until"))
+    .where(among(messages.c.id), messages.c.state == S.SCHEDULED.value)
+    .returning(messages)
+)
 _HELD = (
-    select(messages.c.id, messages.c.lease_token)
-    .where(among(messages.c.id), messages.c.state == bindparam("state"))
+    select(messages.c.id, messages.c.lease_token, messages.c.state)
+    .where(among(messages.c.id))
     .order_by(messages.c.id)
     .with_for_update()
 )
@@ -33,11 +37,15 @@ _HELD = (
 def _candidates_due() -> Select[Any]:
     due_by = bindparam("due_by", type_=UtcTime)
     earlier = messages.alias("earlier")
-    written_to = select(earlier.c.id).where(
-        earlier.c.contact_id == messages.c.contact_id,
-        earlier.c.sent_at >= due_by,
-        earlier.c.state.in_(spelt(COUNTED)),
-        earlier.c.id != messages.c.id,
+    written_to = (
+        select(earlier.c.id)
+        .where(
+            earlier.c.contact_id == messages.c.contact_id,
+            earlier.c.sent_at >= due_by,
+            earlier.c.state.in_(spelt(COUNTED)),
+            earlier.c.id != messages.c.id,
+        )
+        .offset(literal_column("0"))  # without it PostgreSQL compares each with all that the run has sent
     )
     return (
         select(messages.c.id, messages.c.contact_id)
@@ -93,10 +101,13 @@ def claim(
                 chosen.setdefault(row.contact_id, row.id)
         if len(found) < limit:
             break
-    ids = move(connection, chosen.values(), S.SCHEDULED, S.CLAIMED, at=at, lease_token=token, lease_until=lease_until)
-    if not ids:
+    if not chosen:
         return []
-    return list(connection.execute(_CLAIMED, {"ids": ids}))
+    lease = {"new_lease_token": token, "new_lease_until": lease_until}
+    claim = {"ids": sorted(chosen.values()), "new_state": S.CLAIMED.value, "new_reason": ""} | lease
+    claimed = connection.execute(_CLAIM, claim).all()
+    record(connection, S.SCHEDULED.value, [(row.id, S.CLAIMED.value, "", "") for row in claimed], at=at)
+    return sorted(claimed, key=lambda row: (row.attempt_at, row.id))
 
 
 def _candidates(
@@ -113,17 +124,17 @@ def _candidates(
     return list(connection.execute(statement, {"due_by": due_by, "limit": limit}))
 
 
-def still_held(connection: Connection, rows: Sequence[Row[Any]], state: MessageState) -> list[Row[Any]]:
-    """Lock our messages; return those that are still in `state` under the lease they were claimed with.
+def held(connection: Connection, rows: Iterable[Row[Any]]) -> dict[int, str]:
+    """Lock our messages; return the state of each that is still under the lease it was claimed with, by its id.
 
     An import may have cancelled some of them; another process may have taken back those whose lease ran out. All else
     about a message stands still while the lease is on it.
     """
-    if not rows:
-        return []
-    found = connection.execute(_HELD, {"ids": [row.id for row in rows], "state": state.value})
-    tokens = {row.id: row.lease_token for row in found}
-    return [row for row in rows if tokens.get(row.id) == row.lease_token]
+    tokens = {row.id: row.lease_token for row in rows}
+    if not tokens:
+        return {}
+    found = connection.execute(_HELD, {"ids": list(tokens)})
+    return {id_: state for id_, token, state in found if token is not None and token == tokens[id_]}
 
 
 def held_by_run(connection: Connection, run_token: str) -> list[Row[Any]]:

@@ -1,9 +1,11 @@
-"""What every store module needs: long lists of values, and inserts that leave what is there alone."""
+"""What every store module needs: lists and rows as one parameter, and inserts that leave what is there alone."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import datetime
 from typing import Any, TypeVar
 
+import msgspec
 from sqlalchemy import (
     ARRAY,
     BigInteger,
@@ -14,20 +16,28 @@ from sqlalchemy import (
     Dialect,
     Insert,
     Integer,
+    String,
+    Subquery,
     Table,
     Text,
     TypeDecorator,
     bindparam,
+    cast,
+    literal_column,
+    select,
 )
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.sql.operators import OperatorType
 
+from cartctl.store.instants import to_micros
+
 CHUNK = 500
 """Values per IN list: few statements, and far from SQLite's limit of 32,766 parameters."""
 
 _T = TypeVar("_T")
+_encode = msgspec.json.Encoder().encode
 
 
 def chunks(values: Sequence[_T], size: int = CHUNK) -> Iterator[Sequence[_T]]:
@@ -85,6 +95,62 @@ def among(column: Column[Any], name: str = "ids") -> ColumnElement[bool]:
     """
     numbers = isinstance(column.type, Integer)
     return _Among(column, bindparam(name, type_=_Values(numbers)))
+
+
+class _Elements(FunctionElement[Any]):
+    """The elements of a JSON array, as a table of one column."""
+
+    inherit_cache = True
+
+
+@compiles(_Elements)
+def _of_json(element: _Elements, compiler: SQLCompiler, **more: Any) -> str:
+    # Of an array PostgreSQL guesses that it is short, of json_array_elements that there are so many that it had better
+    # read the whole table beside them.
+    array = f"ARRAY(SELECT json_array_elements(CAST({compiler.process(element.clauses, **more)} AS json)))"
+    return f"(SELECT value FROM unnest({array}) AS value)"
+
+
+@compiles(_Elements, "sqlite")
+def _each_of_json(element: _Elements, compiler: SQLCompiler, **more: Any) -> str:
+    return f"json_each({compiler.process(element.clauses, **more)})"
+
+
+class _Nth(FunctionElement[Any]):
+    """One of the values in a JSON array, by its place. SQLite understands `->>` only since 3.38."""
+
+    inherit_cache = True
+
+
+@compiles(_Nth)
+def _nth(element: _Nth, compiler: SQLCompiler, **more: Any) -> str:
+    array, place = (compiler.process(clause, **more) for clause in element.clauses)
+    return f"({array} ->> {place})"
+
+
+@compiles(_Nth, "sqlite")
+def _nth_on_sqlite(element: _Nth, compiler: SQLCompiler, **more: Any) -> str:
+    array, place = (compiler.process(clause, **more) for clause in element.clauses)
+    return f"json_extract({array}, '$[{place}]')"
+
+
+def given(*columns: Column[Any]) -> Subquery:
+    """Rows of these columns that are handed over as parameter `rows`: see `as_rows`.
+
+    However many there are, they are one statement, of which one text is made, once.
+    """
+    array = _Elements(bindparam("rows", type_=Text())).table_valued("value").c.value
+    fields = [
+        cast(_Nth(array, literal_column(str(place))), Text() if isinstance(column.type, String) else column.type)
+        for place, column in enumerate(columns)
+    ]
+    named = [field.label(column.name) for field, column in zip(fields, columns, strict=True)]
+    return select(*named).subquery("given")
+
+
+def as_rows(rows: Iterable[Sequence[Any]]) -> str:
+    """Return what `given` takes as `rows`: the values of each row in the order of its columns."""
+    return _encode([[to_micros(each) if isinstance(each, datetime) else each for each in row] for row in rows]).decode()
 
 
 def insert_missing(connection: Connection, table: Table, rows: list[dict[str, Any]], key: list[str]) -> None:

@@ -395,3 +395,15 @@ def test_messages_are_numbered_alike_however_postgresql_plans(postgres_url: str,
         numbered = connection.execute(select(messages.c.enrollment_id).order_by(messages.c.id)).scalars().all()
     assert numbered == sorted(numbered)
     database.close()
+
+
+@pytest.mark.parametrize("answer", [Rejected("no\x00such\ud800one"), Accepted("re\x00ceipt\ud800")])
+def test_whatever_characters_a_provider_answers_with_the_answer_is_kept(engine: Engine, answer: Answer) -> None:
+    engine.carts(cart("c-1"))
+    engine.provider.answer = lambda _mail: answer
+    engine.run("30m")
+    with engine.database.read() as connection:
+        state, reason, receipt = connection.execute(
+            select(messages.c.state, messages.c.reason, messages.c.receipt).order_by(messages.c.id).limit(1)
+        ).one()
+    assert (state, reason, receipt) in {("failed", "no such one", ""), ("accepted", "", "re ceipt ")}

@@ -10,9 +10,11 @@ import pytest
 from sqlalchemy import Connection, event, insert, literal, select
 
 from cartctl.domain.brakes import Scope
+from cartctl.domain.messages import MessageState
 from cartctl.store import brakes, carts, feeds, messages, queue, tables
 from cartctl.store.database import EngineDatabase
 from cartctl.store.instants import UtcTime
+from cartctl.store.messages import Change
 from tests.bench.stock import fill
 from tests.shop import T0
 
@@ -44,12 +46,12 @@ QUERIES: dict[str, tuple[str, Callable[[Connection], Any]]] = {
 
 
 @contextmanager
-def selects(database: EngineDatabase) -> Iterator[list[tuple[str, Any]]]:
-    """Collect the SELECT statements that are executed meanwhile, with their values."""
+def statements(database: EngineDatabase, verb: str) -> Iterator[list[tuple[str, Any]]]:
+    """Collect the statements of this kind that are executed meanwhile, with their values."""
     seen: list[tuple[str, Any]] = []
 
     def see(_connection: Any, _cursor: Any, statement: str, values: Any, _context: Any, _many: bool) -> None:
-        if statement.lstrip().startswith("SELECT"):
+        if statement.lstrip().startswith(verb):
             seen.append((statement, values))
 
     event.listen(database.engine, "before_cursor_execute", see)
@@ -63,15 +65,37 @@ def test_every_query_of_a_tick_uses_its_index(db: EngineDatabase, count: int) ->
     _put_off_once(db)
     failed: list[str] = []
     for name, (index, query) in QUERIES.items():
-        with selects(db) as seen, db.write() as connection:
-            query(connection)
-        explain = "EXPLAIN QUERY PLAN" if db.engine.dialect.name == "sqlite" else "EXPLAIN"
-        with db.read() as connection:
-            rows = [connection.exec_driver_sql(f"{explain} {text}", values).all() for text, values in seen]
-        plan = "\n".join(" ".join(str(column) for column in row) for each in rows for row in each)
+        plan = planned(db, query)
         if index not in plan or "Seq Scan" in plan or _scans_a_table(plan):
             failed.append(f"{name}:\n{plan}")
     assert not failed, "\n\n".join(failed)
+
+
+def planned(database: EngineDatabase, query: Callable[[Connection], Any], verb: str = "SELECT") -> str:
+    """Return the plans of the statements of one kind that `query` executes."""
+    with statements(database, verb) as seen, database.write() as connection:
+        query(connection)
+    explain = "EXPLAIN QUERY PLAN" if database.engine.dialect.name == "sqlite" else "EXPLAIN"
+    with database.read() as connection:
+        rows = [connection.exec_driver_sql(f"{explain} {text}", values).all() for text, values in seen]
+    return "\n".join(" ".join(str(column) for column in row) for each in rows for row in each)
+
+
+def test_a_claim_looks_up_each_contact_and_is_not_slower_for_all_that_the_run_has_sent(db: EngineDatabase) -> None:
+    """Nothing had been sent when the database last counted its rows."""
+    fill(db, 2_000, now=T0, due=timedelta(minutes=-5), items=0)
+    plan = planned(db, lambda c: queue.claim(c, due_by=T0, limit=32, token="t", lease_until=T0, at=T0))
+    looks_up = (
+        r"ix_messages_reached.*(\n.*Index Cond: \(\(contact_id = messages.contact_id|contact_id=\? AND sent_at>\?)"
+    )
+    assert re.search(looks_up, plan), plan
+
+
+def test_some_of_many_are_changed_by_their_ids(db: EngineDatabase) -> None:
+    fill(db, 6_000, now=T0, due=timedelta(days=1), items=0)
+    changes = [Change(id=id_, to_state=MessageState.CLAIMED, values={"receipt": f"r-{id_}"}) for id_ in range(30, 40)]
+    plan = planned(db, lambda c: messages.move_each(c, MessageState.SCHEDULED, changes, at=T0), "UPDATE messages")
+    assert re.search(r"using pk_messages|SEARCH messages USING INTEGER PRIMARY KEY", plan), plan
 
 
 def _put_off_once(database: EngineDatabase) -> None:
