@@ -64,7 +64,7 @@ def turn(
 ) -> Turned:
     """Settle `flown`, gate `ready`, put `give_back` into the queue again, claim `want` messages. Commits once."""
     turned = Turned()
-    with job.database.write(carts="rely") as connection:
+    with job.database.write(carts="rely") as connection, messages.transitions_at_once(connection):
         people = [flight.ready.row.contact_id for flight in flown]
         contacts.lock(connection, [*people, *(one.row.contact_id for one in ready)])
         now = job.clock()  # only here: an import may have held the database for longer than a lease, or into the night

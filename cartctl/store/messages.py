@@ -1,6 +1,7 @@
 """Messages: every change of state goes through `move`, which writes the transition beside it."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
@@ -25,11 +26,11 @@ from sqlalchemy.sql.dml import ReturningUpdate
 
 from cartctl.domain.messages import COUNTED, OPEN, RESUMABLE, TRANSITIONS, MessageState
 from cartctl.store import coupons, events
-from cartctl.store.instants import UtcTime
 from cartctl.store.sql import among, as_rows, chunks, given
 from cartctl.store.tables import message_transitions, messages
 
 S = MessageState
+_WAITING = "cartctl.transitions"
 LEASED = frozenset({S.CLAIMED, S.SENDING})
 """Whoever holds one has a lease on it; every other state ends the lease."""
 
@@ -40,15 +41,10 @@ def spelt(states: Iterable[MessageState]) -> list[ColumnElement[str]]:
 
 
 # What every turn of the sending loop asks is put together once: that takes longer than the asking.
-_PARTS = [message_transitions.c[name] for name in ("message_id", "to_state", "reason", "facts")]
-_INSERT_TRANSITIONS = insert(message_transitions).from_select(
-    [*_PARTS, message_transitions.c.from_state, message_transitions.c.at],
-    select(
-        given(*_PARTS),
-        bindparam("from_state", type_=message_transitions.c.from_state.type),
-        bindparam("at", type_=UtcTime),
-    ),
-)
+_TRANSITION = [
+    message_transitions.c[name] for name in ("message_id", "at", "from_state", "to_state", "reason", "facts")
+]
+_INSERT_TRANSITIONS = insert(message_transitions).from_select(_TRANSITION, select(given(*_TRANSITION)))
 _PLANNED = [
     messages.c[name] for name in ("enrollment_id", "contact_id", "step", "reason", "due_at", "attempt_at", "is_test")
 ]
@@ -181,11 +177,29 @@ def setting(names: tuple[str, ...]) -> Update:
 
 def record(connection: Connection, from_state: str, made: Sequence[tuple[int, str, str, str]], *, at: datetime) -> None:
     """Write down transitions: (message, state, reason, facts). Who has left without a mail gives back their code."""
-    if not made:
-        return
     if gone := [id_ for id_, to_state, _, _ in made if to_state in (S.SKIPPED, S.CANCELLED)]:
         coupons.release(connection, gone)
-    connection.execute(_INSERT_TRANSITIONS, {"rows": as_rows(made), "from_state": from_state, "at": at})
+    rows = [(id_, at, from_state, to_state, reason, facts) for id_, to_state, reason, facts in made]
+    if (waiting := connection.info.get(_WAITING)) is not None:
+        waiting += rows
+    else:
+        _insert_transitions(connection, rows)
+
+
+@contextmanager
+def transitions_at_once(connection: Connection) -> Iterator[None]:
+    """Write down the transitions of the block in one statement, at its end. The block reads none of them."""
+    waiting = connection.info[_WAITING] = []
+    try:
+        yield
+        _insert_transitions(connection, waiting)
+    finally:
+        del connection.info[_WAITING]
+
+
+def _insert_transitions(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:
+    if rows:
+        connection.execute(_INSERT_TRANSITIONS, {"rows": as_rows(rows)})
 
 
 Past = Mapping[int, Sequence[Row[Any]]]
