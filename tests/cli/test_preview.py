@@ -8,12 +8,11 @@ from html import unescape
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser
 
-from tests.chromium import chromium
+from tests.chromium import SCREENSHOTS, launched, new_page
 from tests.shop import Cli, Shop, cart
 
-SCREENSHOTS = Path(__file__).parent.parent / "screenshots"
 OUT = Path("preview")
 LINK = re.compile(r"https?://[^\s\"'<>]+")
 
@@ -177,29 +176,20 @@ def test_open_shows_it_in_the_browser(cli: Cli, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    path = chromium()
-    if path is None:
-        pytest.skip("no Chromium on this machine: `apt-get install chromium`, and these tests run")
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])  # CI runs as root
-        yield launched
-        launched.close()
+    with launched() as browser:
+        yield browser
 
 
-@pytest.mark.parametrize("width", [360, 1280])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_page_in_a_browser(shop: Shop, browser: Browser, width: int, scheme: str) -> None:
+def test_the_page_in_a_browser(shop: Shop, browser: Browser) -> None:
     own("urgency.txt", "{{ cupon }}")
     shop.configure('templates = "templates"\n')
     shop.cli("preview", "--all", ok=False)
-    page = browser.new_page(
-        viewport={"width": width, "height": 900}, color_scheme="dark" if scheme == "dark" else "light"
-    )
-    page.goto((OUT / "index.html").resolve().as_uri())
-    assert page.evaluate("document.documentElement.scrollWidth") == width, "nothing sticks out"
-    page.locator("details", has_text="You left something").locator("summary").click()
-    frame = page.frame_locator("details[open] iframe")
-    frame.get_by_text("Blue mug").wait_for()
     SCREENSHOTS.mkdir(exist_ok=True)
-    page.screenshot(path=SCREENSHOTS / f"previews-{width}-{scheme}.png")
-    page.close()
+    for width in (360, 1280):
+        for scheme in ("light", "dark"):
+            with new_page(browser, viewport={"width": width, "height": 900}, color_scheme=scheme) as page:
+                page.goto((OUT / "index.html").resolve().as_uri())
+                assert page.evaluate("document.documentElement.scrollWidth") == width, "nothing sticks out"
+                page.locator("details", has_text="You left something").locator("summary").click()
+                page.frame_locator("details[open] iframe").get_by_text("Blue mug").wait_for()
+                page.screenshot(path=SCREENSHOTS / f"previews-{width}-{scheme}.png")
