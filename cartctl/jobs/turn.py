@@ -64,29 +64,31 @@ def turn(
 ) -> Turned:
     """Settle `flown`, gate `ready`, put `give_back` into the queue again, claim `want` messages. Commits once."""
     turned = Turned()
-    with job.database.write(carts="rely") as connection, messages.transitions_at_once(connection):
-        people = [flight.ready.row.contact_id for flight in flown]
-        contacts.lock(connection, [*people, *(one.row.contact_id for one in ready)])
-        now = job.clock()  # only here: an import may have held the database for longer than a lease, or into the night
-        turned.lease_until = now + job.rules.lease
-        held = queue.held(connection, _rows(flown, [*ready, *give_back]))
-        _settle(connection, job, equipment, flown, turned, held=held, now=now)
-        claimed = [one for one in ready if held.get(one.row.id) == S.CLAIMED]
-        _gate(connection, job, equipment, claimed, turned, now=now, started_at=started_at)
-        unused = [one.row.id for one in give_back if held.get(one.row.id) == S.CLAIMED]
-        messages.move(connection, unused, S.CLAIMED, S.SCHEDULED, at=now, reason="run-stopped")
-        if want > 0:
-            rows = queue.claim(
-                connection,
-                due_by=min(started_at, now),  # the clock may have been set back: what is due later would come again
-                limit=want,
-                token=token,
-                lease_until=now + job.rules.lease,
-                at=now,
-                carried=carried,
-            )
-            content = compose.load(connection, rows, job.rules, now=now)
-            turned.claimed = [(row, content[row.id]) for row in rows]
+    with job.database.write(carts="rely") as connection:
+        with messages.transitions_at_once(connection):
+            people = [flight.ready.row.contact_id for flight in flown]
+            contacts.lock(connection, [*people, *(one.row.contact_id for one in ready)])
+            # Only here: an import may have held the database for longer than a lease, or into the night.
+            now = job.clock()
+            turned.lease_until = now + job.rules.lease
+            held = queue.held(connection, _rows(flown, [*ready, *give_back]))
+            _settle(connection, job, equipment, flown, turned, held=held, now=now)
+            claimed = [one for one in ready if held.get(one.row.id) == S.CLAIMED]
+            _gate(connection, job, equipment, claimed, turned, now=now, started_at=started_at)
+            unused = [one.row.id for one in give_back if held.get(one.row.id) == S.CLAIMED]
+            messages.move(connection, unused, S.CLAIMED, S.SCHEDULED, at=now, reason="run-stopped")
+            if want > 0:
+                rows = queue.claim(
+                    connection,
+                    due_by=min(started_at, now),  # the clock may have been set back: what is due later would come again
+                    limit=want,
+                    token=token,
+                    lease_until=now + job.rules.lease,
+                    at=now,
+                    carried=carried,
+                )
+                content = compose.load(connection, rows, job.rules, now=now)
+                turned.claimed = [(row, content[row.id]) for row in rows]
         job.at("in-turn")
     return turned
 

@@ -41,7 +41,7 @@ class OutgoingMessage:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Let it go to another process: what dataclasses do for that takes several times as long."""
-        return _again, tuple(getattr(self, name) for name in _PARTS)
+        return _restored, tuple(getattr(self, name) for name in _PARTS)
 
     @property
     def unique(self) -> str:
@@ -52,7 +52,7 @@ class OutgoingMessage:
 _PARTS = tuple(part.name for part in fields(OutgoingMessage))
 
 
-def _again(*values: Any) -> OutgoingMessage:
+def _restored(*values: Any) -> OutgoingMessage:
     return OutgoingMessage(**dict(zip(_PARTS, values, strict=True)))
 
 

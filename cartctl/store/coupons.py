@@ -1,7 +1,7 @@
 """Unique coupon codes: each goes to one message, for good once it has left the machine.
 
 A message that waits, or is tried again, keeps its code. One that is skipped or cancelled before it was ever handed
-over gives it back (`messages.move` does that); one that was handed over never does, whatever became of it.
+over gives it back (`messages.record` does that); one that was handed over never does, whatever became of it.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,6 @@
-"""Messages: every change of state goes through `move`, which writes the transition beside it."""
+"""Messages: every change of state goes through `move`, `move_each` or `queue.claim`, which write down the transition
+beside it.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -142,6 +144,7 @@ def move_each(connection: Connection, from_state: MessageState, changes: Sequenc
     for change in changes:
         assert change.to_state in TRANSITIONS[from_state], (from_state, change.to_state)
     names = tuple(changes[0].values)
+    changes = sorted(changes, key=lambda change: change.id)
     rows = [(change.id, change.to_state.value, change.reason, *_in_order(change.values, names)) for change in changes]
     connection.execute(_update_each(names), {"rows": as_rows(rows), "from_state": from_state.value})
     made = [(change.id, change.to_state.value, change.reason, change.facts) for change in changes]
@@ -189,12 +192,13 @@ def record(connection: Connection, from_state: str, made: Sequence[tuple[int, st
 @contextmanager
 def transitions_at_once(connection: Connection) -> Iterator[None]:
     """Write down the transitions of the block in one statement, at its end. The block reads none of them."""
-    waiting = connection.info[_WAITING] = []
+    info = connection.info  # a connection that is lost meanwhile has none to ask for
+    waiting = info[_WAITING] = []
     try:
         yield
         _insert_transitions(connection, waiting)
     finally:
-        del connection.info[_WAITING]
+        info.pop(_WAITING, None)
 
 
 def _insert_transitions(connection: Connection, rows: Sequence[tuple[Any, ...]]) -> None:

@@ -104,8 +104,8 @@ def claim(
     if not chosen:
         return []
     lease = {"new_lease_token": token, "new_lease_until": lease_until}
-    claim = {"ids": sorted(chosen.values()), "new_state": S.CLAIMED.value, "new_reason": ""} | lease
-    claimed = connection.execute(_CLAIM, claim).all()
+    about = {"ids": sorted(chosen.values()), "new_state": S.CLAIMED.value, "new_reason": ""} | lease
+    claimed = connection.execute(_CLAIM, about).all()
     record(connection, S.SCHEDULED.value, [(row.id, S.CLAIMED.value, "", "") for row in claimed], at=at)
     return sorted(claimed, key=lambda row: (row.attempt_at, row.id))
 

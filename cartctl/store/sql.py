@@ -149,7 +149,10 @@ def given(*columns: Column[Any]) -> Subquery:
 
 
 def as_rows(rows: Iterable[Sequence[Any]]) -> str:
-    """Return what `given` takes as `rows`: the values of each row in the order of its columns."""
+    """Return what `given` takes as `rows`: the values of each row in the order of its columns.
+
+    No text may hold NUL: PostgreSQL refuses it, and SQLite ends there.
+    """
     return _encode([[to_micros(each) if isinstance(each, datetime) else each for each in row] for row in rows]).decode()
 
 
