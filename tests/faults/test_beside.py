@@ -4,8 +4,10 @@ import contextlib
 import re
 import signal
 import sqlite3
+import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -100,8 +102,16 @@ def test_a_run_that_wakes_first_sees_that_its_lease_ran_out(rig: Rig) -> None:
     rig.assert_nothing_was_lost()
 
 
-def test_postgresql_restarts_in_the_middle(cli: Cli, tmp_path: Path, provider: Provider, pgserver: Any) -> None:
-    server = pgserver.get_server(tmp_path / "server")
+@pytest.fixture
+def server(pgserver: Any) -> Iterator[Any]:
+    """A server for one test. Its user could not get into pytest's own folders for sure."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = pgserver.get_server(folder)
+        yield server
+        server.cleanup()
+
+
+def test_postgresql_restarts_in_the_middle(cli: Cli, tmp_path: Path, provider: Provider, server: Any) -> None:
     rig = Rig(cli, tmp_path, provider, server.get_uri().replace("postgresql://", "postgresql+psycopg://"))
     restarted = threading.Event()
 
@@ -124,7 +134,6 @@ def test_postgresql_restarts_in_the_middle(cli: Cli, tmp_path: Path, provider: P
         rig.assert_nothing_was_lost()
     finally:
         rig.database.close()
-        server.cleanup()
 
 
 @pytest.mark.parametrize(("seconds", "patience"), [(3, 0.9), pytest.param(10, 2.9, marks=pytest.mark.soak)])
