@@ -5,10 +5,23 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Column, Connection, Row, Select, String, and_, bindparam, cast, select, text, update
+from sqlalchemy import (
+    Column,
+    Connection,
+    Row,
+    Select,
+    String,
+    and_,
+    bindparam,
+    cast,
+    literal_column,
+    select,
+    text,
+    union_all,
+    update,
+)
 
 from cartctl.domain.carts import CartStatus
 from cartctl.domain.purchases import (
@@ -45,8 +58,18 @@ _with_end = select(carts, _next.c.created_at.label("ended_at")).outerjoin(
 )
 """Carts, each with the beginning of its next generation, if it has one."""
 _carts_with_end = _with_end.where(among(carts.c.id))
-_carts_known_by = select(carts.c.id, carts.c.store, *(column for column, _ in _LINKS)).where(among(carts.c.id))
+_carts_known_by: Select[Any] = (
+    select(carts.c.id, carts.c.store, *(column for column, _ in _LINKS), cart_aliases.c.kind, cart_aliases.c.value)
+    .outerjoin(cart_aliases, cart_aliases.c.cart_id == carts.c.id)
+    .where(among(carts.c.id))
+    .order_by(carts.c.id)
+)
+"""Carts, each as often as it has aliases, at least once."""
 _aliases = select(cart_aliases).where(among(cart_aliases.c.cart_id))
+
+
+Former = Mapping[int, frozenset[tuple[str, str]]]
+"""What carts were known by before, by cart: (kind, value)."""
 
 
 def carts_of_orders(connection: Connection, store: str, order_rows: Iterable[Row[Any]]) -> list[int]:
@@ -101,13 +124,18 @@ def carts_to_look_at(connection: Connection, store: str, *, after_cart: int, aft
     return sorted(found)
 
 
-def _former(connection: Connection, cart_ids: Sequence[int]) -> dict[int, frozenset[tuple[str, str]]]:
-    """Return what each cart was known by before, as (kind, value)."""
-    found: dict[int, set[tuple[str, str]]] = {}
+def _former(connection: Connection, cart_ids: Sequence[int]) -> Former:
+    found: list[tuple[int, str, str]] = []
     for chunk in chunks(list(cart_ids)):
-        for alias in connection.execute(_aliases, {"ids": chunk}):
-            found.setdefault(alias.cart_id, set()).add((alias.kind, alias.value))
-    return {cart_id: frozenset(aliases) for cart_id, aliases in found.items()}
+        found += ((alias.cart_id, alias.kind, alias.value) for alias in connection.execute(_aliases, {"ids": chunk}))
+    return _by_cart(found)
+
+
+def _by_cart(aliases: Iterable[tuple[int, str, str]]) -> Former:
+    found: dict[int, set[tuple[str, str]]] = {}
+    for cart_id, kind, value in aliases:
+        found.setdefault(cart_id, set()).add((kind, value))
+    return {cart_id: frozenset(known) for cart_id, known in found.items()}
 
 
 def _linked(
@@ -121,17 +149,20 @@ def _present(rows: list[Row[Any]], column: Column[Any]) -> list[Any]:
     return sorted({value for row in rows if (value := row._mapping[column.name])})  # noqa: SLF001 - its public name
 
 
-def _having(statement: Select[Any], column: Column[Any]) -> Select[Any]:
-    found = statement.where(among(column, "values"))
+def _having(statement: Select[Any], column: Column[Any], values: str = "values") -> Select[Any]:
+    found = statement.where(among(column, values))
     if column.name not in ("contact_id", "external_id"):
         found = found.where(column != "")  # lets the partial index serve
     return found
 
 
-@lru_cache(maxsize=len(_LINKS))
 def _purchases_by(column: Column[Any]) -> Select[Any]:
-    """Put together once: every turn of the sending loop asks for each."""
-    return _having(select(orders).where(among(orders.c.store, "stores"), orders.c.is_purchase), column)
+    purchases = select(orders, literal_column(f"'{column.name}'").label("link"))
+    return _having(purchases.where(among(orders.c.store, "stores"), orders.c.is_purchase), column, column.name)
+
+
+_PURCHASES = union_all(*(_purchases_by(column) for _, column in _LINKS))
+"""In one statement, put together once: every turn of the sending loop asks for them."""
 
 
 def alike(connection: Connection, cart_ids: Sequence[int]) -> dict[int, tuple[CartIdentity, list[Purchase]]]:
@@ -159,8 +190,9 @@ def match(connection: Connection, cart_ids: Sequence[int], rules: PurchaseRules,
 
 
 def _match(connection: Connection, cart_ids: Sequence[int], rules: PurchaseRules, *, now: datetime) -> list[int]:
-    known_by = list(connection.execute(_carts_known_by, {"ids": cart_ids}))
-    former = _former(connection, cart_ids)
+    with_aliases = connection.execute(_carts_known_by, {"ids": cart_ids}).all()
+    known_by = list({row.id: row for row in with_aliases}.values())
+    former = _by_cart((row.id, row.kind, row.value) for row in with_aliases if row.kind is not None)
     candidates = _candidates(connection, known_by, former)
     # At the gate hardly any: all else of a cart is read where there is an order to compare it with.
     comparable = [row.id for row in known_by if candidates.of(row, former.get(row.id, frozenset()))]
@@ -215,16 +247,13 @@ class _Candidates:
         return list(found.values())
 
 
-def _candidates(
-    connection: Connection, rows: list[Row[Any]], former: Mapping[int, frozenset[tuple[str, str]]]
-) -> _Candidates:
+def _candidates(connection: Connection, rows: list[Row[Any]], former: Former) -> _Candidates:
     """Return the purchases that have anything in common with these carts."""
     candidates = _Candidates()
     stores = sorted({row.store for row in rows})
-    for cart_column, order_column in _LINKS:
-        for chunk in chunks(_present(rows, cart_column)):
-            for row in connection.execute(_purchases_by(order_column), {"stores": stores, "values": chunk}):
-                candidates.add(row, order_column.name)
+    known_by = {order_column.name: _present(rows, cart_column) for cart_column, order_column in _LINKS}
+    for row in connection.execute(_PURCHASES, {"stores": stores} | known_by):
+        candidates.add(row, row.link)
     for column in _FORMER:
         texts = {value for aliases in former.values() for kind, value in aliases if kind == column.name}
         values = sorted(int(text_) if column.name == "contact_id" else text_ for text_ in texts)
@@ -249,7 +278,7 @@ def _purchase(row: Row[Any]) -> Purchase:
     )
 
 
-def _identity(row: Row[Any], former: Mapping[int, frozenset[tuple[str, str]]]) -> CartIdentity:
+def _identity(row: Row[Any], former: Former) -> CartIdentity:
     return CartIdentity(
         external_id=row.external_id,
         checkout_token=row.checkout_token,
