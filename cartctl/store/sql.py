@@ -1,6 +1,5 @@
 """What every store module needs: lists and rows as one parameter, and inserts that leave what is there alone."""
 
-import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
@@ -64,7 +63,11 @@ class _Values(TypeDecorator[Sequence[Any]]):
 
 
 def _json(values: Sequence[Any]) -> str:
-    return json.dumps(list(values))
+    return _encode(list(values)).decode()
+
+
+def _parts(element: FunctionElement[Any], compiler: SQLCompiler, more: dict[str, Any]) -> Iterator[str]:
+    return (compiler.process(clause, **more) for clause in element.clauses)
 
 
 class _Among(FunctionElement[bool]):
@@ -77,13 +80,13 @@ class _Among(FunctionElement[bool]):
 
 @compiles(_Among)
 def _any_of_array(element: _Among, compiler: SQLCompiler, **more: Any) -> str:
-    column, values = (compiler.process(clause, **more) for clause in element.clauses)
+    column, values = _parts(element, compiler, more)
     return f"{column} = ANY ({values})"
 
 
 @compiles(_Among, "sqlite")
 def _in_json(element: _Among, compiler: SQLCompiler, **more: Any) -> str:
-    column, values = (compiler.process(clause, **more) for clause in element.clauses)
+    column, values = _parts(element, compiler, more)
     return f"{column} IN (SELECT value FROM json_each({values}))"
 
 
@@ -107,13 +110,14 @@ class _Elements(FunctionElement[Any]):
 def _of_json(element: _Elements, compiler: SQLCompiler, **more: Any) -> str:
     # Of an array PostgreSQL guesses that it is short, of json_array_elements that there are so many that it had better
     # read the whole table beside them.
-    array = f"ARRAY(SELECT json_array_elements(CAST({compiler.process(element.clauses, **more)} AS json)))"
-    return f"(SELECT value FROM unnest({array}) AS value)"
+    (array,) = _parts(element, compiler, more)
+    return f"(SELECT value FROM unnest(ARRAY(SELECT json_array_elements(CAST({array} AS json)))) AS value)"
 
 
 @compiles(_Elements, "sqlite")
 def _each_of_json(element: _Elements, compiler: SQLCompiler, **more: Any) -> str:
-    return f"json_each({compiler.process(element.clauses, **more)})"
+    (array,) = _parts(element, compiler, more)
+    return f"json_each({array})"
 
 
 class _Nth(FunctionElement[Any]):
@@ -124,13 +128,13 @@ class _Nth(FunctionElement[Any]):
 
 @compiles(_Nth)
 def _nth(element: _Nth, compiler: SQLCompiler, **more: Any) -> str:
-    array, place = (compiler.process(clause, **more) for clause in element.clauses)
+    array, place = _parts(element, compiler, more)
     return f"({array} ->> {place})"
 
 
 @compiles(_Nth, "sqlite")
 def _nth_on_sqlite(element: _Nth, compiler: SQLCompiler, **more: Any) -> str:
-    array, place = (compiler.process(clause, **more) for clause in element.clauses)
+    array, place = _parts(element, compiler, more)
     return f"json_extract({array}, '$[{place}]')"
 
 
