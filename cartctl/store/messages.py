@@ -145,15 +145,14 @@ def move_each(connection: Connection, from_state: MessageState, changes: Sequenc
         assert change.to_state in TRANSITIONS[from_state], (from_state, change.to_state)
     names = tuple(changes[0].values)
     changes = sorted(changes, key=lambda change: change.id)
-    rows = [(change.id, change.to_state.value, change.reason, *_in_order(change.values, names)) for change in changes]
+    rows = [
+        (change.id, change.to_state.value, change.reason, *(change.values[name] for name in names))
+        for change in changes
+    ]
     connection.execute(_update_each(names), {"rows": as_rows(rows), "from_state": from_state.value})
     made = [(change.id, change.to_state.value, change.reason, change.facts) for change in changes]
     record(connection, from_state.value, made, at=at)
     _heed_events(connection, [change.id for change in changes if change.to_state == S.UNKNOWN], at=at)
-
-
-def _in_order(values: Mapping[str, Any], names: Iterable[str]) -> list[Any]:
-    return [values[name] for name in names]
 
 
 @lru_cache(maxsize=64)

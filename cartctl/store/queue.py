@@ -64,19 +64,22 @@ def any_due(connection: Connection, *, due_by: datetime, carried: Carried | None
 
     `carried`: anything to claim of these.
     """
-    due = select(messages.c.id).where(_SCHEDULED, messages.c.attempt_at <= due_by)
+    due = _due(due_by, carried)
     if carried is not None:
-        return bool(connection.execute(select(due.where(carried.condition).exists())).scalar_one())
+        return bool(connection.execute(select(due.exists())).scalar_one())
     expired = select(messages.c.id).where(_IS_LEASED, messages.c.lease_until < due_by)
     return bool(connection.execute(select(or_(due.exists(), expired.exists()))).scalar_one())
 
 
 def are_due(connection: Connection, *, due_by: datetime, at_least: int, carried: Carried | None = None) -> bool:
     """Say whether so many are due, looking at no more."""
+    due = _due(due_by, carried).order_by(messages.c.attempt_at).offset(at_least - 1).limit(1)
+    return connection.execute(due).first() is not None
+
+
+def _due(due_by: datetime, carried: Carried | None) -> Select[Any]:
     due = select(messages.c.id).where(_SCHEDULED, messages.c.attempt_at <= due_by)
-    if carried is not None:
-        due = due.where(carried.condition)
-    return connection.execute(due.order_by(messages.c.attempt_at).offset(at_least - 1).limit(1)).first() is not None
+    return due if carried is None else due.where(carried.condition)
 
 
 def claim(
